@@ -15,7 +15,8 @@ from models.log_rate_limit import RateLimitedHandler
 from models.settings.monitoring import MonitoringSettings
 from models.settings.removed import removed_settings
 
-_ROTATED_FILES = 5  # with LOG_FILE_BYTES of 10 MiB they have the newest half a million lines
+_FILE_BYTES = 10 * 1024 * 1024  # editors still open it
+_ROTATED_FILES = 5  # they have the newest half a million lines
 _QUIET_LOGGERS = ("arq", "asyncio", "pymongo", "PIL", "aiohttp.access")
 """Libraries that log only warnings and errors."""
 
@@ -54,7 +55,7 @@ def configure_logging(settings: MonitoringSettings, program: str) -> None:
         settings.log_file.parent.mkdir(parents=True, exist_ok=True)
         rotating = ConcurrentRotatingFileHandler(
             str(settings.log_file),
-            maxBytes=settings.log_file_bytes,
+            maxBytes=_FILE_BYTES,
             backupCount=_ROTATED_FILES,
         )
         rotating.setFormatter(json_lines)

@@ -98,7 +98,7 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
         await startup_check.check(settings, store.api_keys.any_live)
         app[REQUEST_COUNTS] = RequestCounts(store.activity)
         secret = await store.secret_key.get()
-        app[TOKENS] = Tokens(secret, settings.auth, store.clock.timestamp)
+        app[TOKENS] = Tokens(secret, store.clock.timestamp)
         app[QUEUE] = Queue.open(settings.stores, instruments.call_observer(REDIS_CALLS))
         opened.push_async_callback(app[QUEUE].close)
         redis = RedisConnection(settings.stores)

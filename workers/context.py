@@ -31,6 +31,7 @@ class WorkerContext:
 
     ``scratch``: its temporary folder. ``memory``: shared by its running child processes.
     ``claiming``: tasks that it claims at this moment; those it has claimed are ``attempts``.
+    ``busy``: set when an attempt begins, see ``watch_cancellations``.
     ``done`` and ``failed``: tasks it ended so since its start. ``draining``: it takes no new tasks.
     ``reported``: it has sent a heartbeat. ``publishing_bytes``: of results that it is storing.
     ``leave``: called with the id of a job that this worker cannot do; it is not taken again.
@@ -51,6 +52,7 @@ class WorkerContext:
     claiming: int = 0
     leave: Callable[[str], None] = field(default=lambda _: None)
     attempts: set[Attempt] = field(default_factory=set)
+    busy: asyncio.Event = field(default_factory=asyncio.Event)
     done: int = 0
     failed: int = 0
     started_at: datetime = field(init=False)

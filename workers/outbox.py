@@ -62,21 +62,12 @@ class Sender(ABC, Generic[Item]):
     give_up_seconds: ClassVar[float]
     """How long an item may keep failing."""
 
-    def __init__(
-        self,
-        outbox: Outbox[Item],
-        settings: WorkerSettings,
-        *,
-        concurrency: int,
-        keep_seconds: float,
-    ) -> None:
-        """``keep_seconds``: how long an ended item is kept."""
+    def __init__(self, outbox: Outbox[Item], settings: WorkerSettings, *, concurrency: int) -> None:
         self.due = asyncio.Event()
         self._outbox = outbox
         self._lease_seconds = settings.lease_seconds
         self._poll_seconds = settings.sweep_interval_seconds
         self._concurrency = concurrency
-        self._keep_seconds = keep_seconds
 
     @abstractmethod
     async def send(self, item: Item) -> None:
@@ -184,7 +175,7 @@ class Sender(ABC, Generic[Item]):
         """Give back an interrupted item. Without retries: a shutdown must not wait for a store."""
         with contextlib.suppress(StoreUnavailable):
             if item.delivered:
-                await self._outbox.mark_sent(item, self._keep_seconds)
+                await self._outbox.mark_sent(item)
             else:
                 await self._outbox.postpone(item, 0)
 
@@ -218,11 +209,11 @@ class Sender(ABC, Generic[Item]):
         """Record that the item was sent, however long the store is away: else it is sent again."""
         while True:
             with contextlib.suppress(StoreUnavailable):
-                await retry_store(self._outbox.mark_sent)(item, self._keep_seconds)
+                await retry_store(self._outbox.mark_sent)(item)
                 return
 
     async def _fail(self, item: Item, error: str) -> None:
-        await retry_store(self._outbox.fail)(item, error, self._keep_seconds)
+        await retry_store(self._outbox.fail)(item, error)
         self._logger(item).warning(f"{self.kind}_failed", error=error)
 
     async def _retry(self, item: Item, error: str, *, fault: bool, retry_after: float = 0) -> None:

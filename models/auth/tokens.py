@@ -13,7 +13,6 @@ from typing import Any
 from itsdangerous import BadData, SignatureExpired, TimestampSigner, URLSafeTimedSerializer
 
 from models.errors import BadParameter
-from models.settings.auth import AuthSettings
 
 _MAX_TOKEN_CHARACTERS = 512  # a token has about 100
 
@@ -30,7 +29,13 @@ SKEW_SECONDS = 60
 """For so long after its end a link, a session or a token is accepted: each program asks MongoDB
 for the time once a minute, and counts on in between."""
 CONFIRM_SECONDS = 48 * 3600  # in which people read the e-mail that they asked for
-_UNSUBSCRIBE_SECONDS = 60 * 24 * 3600  # CAN-SPAM asks for 30 days
+KEY_SESSION_SECONDS = 12 * 3600
+"""A key entered on the page stays valid there for a working day; rotating it ends its sessions."""
+_TTL = {
+    Purpose.CONFIRM: CONFIRM_SECONDS,
+    Purpose.UNSUBSCRIBE: 60 * 24 * 3600,  # CAN-SPAM asks for 30 days
+    Purpose.KEY_SESSION: KEY_SESSION_SECONDS,
+}
 
 
 class _Signer(TimestampSigner):
@@ -45,17 +50,10 @@ class _Signer(TimestampSigner):
 class Tokens:
     """Make and read tokens; those in e-mails carry a subscriber's random id, never the address."""
 
-    def __init__(
-        self, key: str, settings: AuthSettings, clock: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, key: str, clock: Callable[[], float] = time.time) -> None:
         """``clock`` returns the seconds since 1970: MongoDB's, so that all programs agree."""
         self._key = key.encode()
         self.clock = clock
-        self._ttl = {
-            Purpose.CONFIRM: CONFIRM_SECONDS,
-            Purpose.UNSUBSCRIBE: _UNSUBSCRIBE_SECONDS,
-            Purpose.KEY_SESSION: settings.key_session_seconds,
-        }
         signing = {"digest_method": hashlib.sha256, "key_derivation": "hmac", "clock": clock}
         self._serializers = {
             purpose: URLSafeTimedSerializer(
@@ -103,7 +101,7 @@ class Tokens:
         try:
             return str(self._read(purpose, token))
         except SignatureExpired:
-            ttl = self._ttl[purpose]
+            ttl = _TTL[purpose]
             raise BadParameter(
                 f"this link has expired after {_format_duration(ttl)}; ask for a new e-mail",
                 parameter="token",
@@ -124,7 +122,7 @@ class Tokens:
             raise BadData("not a token")
         # Not max_age: it refuses what a program made that is a second ahead.
         value, made = self._serializers[purpose].loads(token, return_timestamp=True)
-        if self.clock() - made.timestamp() > self._ttl[purpose] + SKEW_SECONDS:
+        if self.clock() - made.timestamp() > _TTL[purpose] + SKEW_SECONDS:
             raise SignatureExpired("it has expired")
         return value
 

@@ -78,6 +78,8 @@ class WebhookEvent(OutboxItem):
         return self.body is not None
 
 
+KEEP_SECONDS = 7 * 24 * 3600.0
+"""For so long an ended webhook is shown and can be sent again, and another waits in vain."""
 MAX_CALLBACKS = 100
 """Pairs of name and URL that one client may register for one task or group that has not succeeded.
 

@@ -12,7 +12,7 @@ from limits.aio.storage import RedisStorage
 from limits.aio.strategies import MovingWindowRateLimiter
 from redis.asyncio import Redis
 
-from models.errors import RateLimited, StoreUnavailable
+from models.errors import RateLimited
 from models.redis.connection import RedisConnection
 from models.settings.limits import RATE_FIELDS, LimitSettings
 
@@ -77,7 +77,6 @@ class RateLimiter:
     """Counts calls of clients against the settings RATE_FIELDS; refused calls do not count."""
 
     def __init__(self, settings: LimitSettings, redis: RedisConnection) -> None:
-        self._settings = settings
         self._redis = redis
         self._shared = MovingWindowRateLimiter(
             # The address is that of the pool.
@@ -94,39 +93,28 @@ class RateLimiter:
             for field in RATE_FIELDS
         }
 
-    async def hit(
-        self, setting: str, client: str, *, required: bool = True
-    ) -> RateLimitState | None:
-        """Count a call of ``client`` if ``setting`` allows it.
+    async def hit(self, setting: str, client: str) -> RateLimitState | None:
+        """Count a call of ``client`` if ``setting`` allows it; while Redis is away, by itself.
 
-        Returns the state of the tightest window; None if the setting is empty. ``required``: the
-        call may be refused because it cannot be counted.
-
-        Raises:
-            StoreUnavailable: Redis is away, and RATE_LIMIT_FAIL_MODE=closed.
+        Returns the state of the tightest window; None if the setting is empty.
         """
-        return await self._check(setting, client, count=True, required=required)
+        return await self._check(setting, client, count=True)
 
     async def peek(self, setting: str, client: str) -> RateLimitState | None:
         """Return the same state as ``hit``, without counting and without refusing."""
-        return await self._check(setting, client, count=False, required=False)
+        return await self._check(setting, client, count=False)
 
-    async def _check(
-        self, setting: str, client: str, *, count: bool, required: bool
-    ) -> RateLimitState | None:
+    async def _check(self, setting: str, client: str, *, count: bool) -> RateLimitState | None:
         items = self._items[setting]
         if count and len(items) > 1:  # what one window refuses does not count in the others
-            state = await self._check(setting, client, count=False, required=required)
+            state = await self._check(setting, client, count=False)
             if state is not None and not state.allowed:
                 return state
-        states = [
-            await self._check_window(item, setting, client, count=count, required=required)
-            for item in items
-        ]
+        states = [await self._check_window(item, setting, client, count=count) for item in items]
         return min(states, key=lambda state: state.tightness, default=None)
 
     async def _check_window(
-        self, item: RateLimitItem, setting: str, client: str, *, count: bool, required: bool
+        self, item: RateLimitItem, setting: str, client: str, *, count: bool
     ) -> RateLimitState:
         async def read(_: Redis) -> tuple[bool, float, int]:
             hit = not count or await self._shared.hit(item, setting, client)
@@ -135,12 +123,6 @@ class RateLimiter:
 
         counted = await self._redis.call(read)
         if counted is None:
-            if required and self._settings.rate_limit_fail_mode == "closed":
-                raise StoreUnavailable(
-                    "Redis does not answer, and requests that cannot be counted are refused "
-                    "(RATE_LIMIT_FAIL_MODE=closed)",
-                    store="redis",
-                )
             counted = self._local.read(item, item.key_for(setting, client), count=count)
         else:
             self._local.clear()

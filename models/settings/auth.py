@@ -24,9 +24,6 @@ class AuthSettings(Group):
         "are all trusted. All anonymous clients share their tasks. A wrong key is still refused, "
         "and routes for an admin's key (GET /metrics, POST /items/) need one while keys are on.",
     )
-    key_session_seconds: int = Field(
-        12 * 3600, ge=60, description="Seconds that a key entered on the page stays valid there."
-    )
     link_ttl: int = Field(
         3600,
         ge=1,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 MIB = 1024 * 1024
-DAY = 24 * 3600
 
 
 class Group(BaseSettings):

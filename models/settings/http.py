@@ -80,11 +80,6 @@ class HttpSettings(Group):
         gt=0,
         description="Seconds POST /convert/ waits for a worker; then 503 and a Location.",
     )
-    items_timeout: float = Field(
-        300,
-        gt=0,
-        description="Seconds POST /items/ waits for the workers; then 503: send it again.",
-    )
     images_root: Path | None = Field(
         None,
         description="Folder below which POST /items/ reads and writes; empty: that route is off.",

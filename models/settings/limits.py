@@ -46,11 +46,6 @@ class LimitSettings(Group):
         description="Wrong keys and signatures from one client address; beyond it, keys and "
         "signatures from there are refused unchecked for a while.",
     )
-    rate_limit_fail_mode: Literal["open", "closed"] = Field(
-        "open",
-        description="While Redis does not answer: open: each service counts by itself; closed: "
-        "requests are refused with 503.",
-    )
     mail_per_address: int = Field(
         5,
         ge=1,

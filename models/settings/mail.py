@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 
-from models.settings.group import DAY, MIB, Group
+from models.settings.group import MIB, Group
 
 
 class MailSettings(Group):
@@ -41,12 +41,6 @@ class MailSettings(Group):
         ge=0,
         description="Largest archive sent as an attachment, which base64 makes a third larger; "
         "for larger ones the e-mail has a link.",
-    )
-    mail_retention_seconds: float = Field(
-        30 * DAY,
-        ge=8 * DAY,
-        description="Seconds the outbox keeps e-mails that were sent or failed; longer than a "
-        "week, so that no newsletter is sent twice.",
     )
     newsletter_weekday: Literal["off", "mon", "tue", "wed", "thu", "fri", "sat", "sun"] = Field(
         "mon", description="Day of the weekly newsletter; off: no newsletter."

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from models.settings.group import MIB, Group
+from models.settings.group import Group
 
 
 class MonitoringSettings(Group):
@@ -23,10 +23,9 @@ class MonitoringSettings(Group):
     )
     log_file: Path | None = Field(
         None,
-        description="File that receives every log line too; it rotates, and all processes share "
-        "it.",
+        description="File that receives every log line too; it rotates at 10 MiB, and all "
+        "processes share it.",
     )
-    log_file_bytes: int = Field(10 * MIB, ge=1024, description="Size at which LOG_FILE rotates.")
     metrics: bool = Field(
         True,
         description="Serve GET /metrics for Prometheus. It shows no secret, but how much the "

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import Field, SecretStr, field_validator
 
-from models.settings.group import DAY, Group, split_list
+from models.settings.group import Group, split_list
 
 _KEY_BYTES = range(24, 65)  # of a secret, by Standard Webhooks
 
@@ -60,11 +60,6 @@ class WebhookSettings(Group):
         le=1000,
         description="Concurrent webhook deliveries of one worker; at most half of them for one "
         "client, and an eighth to one host, so that slow receivers do not delay others.",
-    )
-    webhook_retention_seconds: float = Field(
-        7 * DAY,
-        gt=0,
-        description="Seconds that ended deliveries are kept, shown, and can be sent again.",
     )
 
     @field_validator("webhook_secret")

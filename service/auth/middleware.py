@@ -7,7 +7,7 @@ from aiohttp.typedefs import Handler
 
 from models.auth import signed_links
 from models.auth.api_key import Scope
-from models.errors import Forbidden, StoreUnavailable, Unauthorized
+from models.errors import Forbidden, Unauthorized
 from service.app_keys import SETTINGS
 from service.auth.authenticator import AUTHENTICATOR, SAFE_METHODS
 from service.auth.identity import ANONYMOUS, IDENTITY, Identity
@@ -33,11 +33,7 @@ async def auth_middleware(request: web.Request, handler: Handler) -> web.StreamR
     limit = _rate_limit(request, permission)
     # Count before authentication: refused requests cost something, too.
     if permission is not Permission.PUBLIC_UNCOUNTED:
-        try:
-            await count_request(request, f"{limit}_ADDRESS", request[CLIENT_IP])
-        except StoreUnavailable:
-            if permission is not Permission.DASHBOARD:  # the dashboard must work during an outage
-                raise
+        await count_request(request, f"{limit}_ADDRESS", request[CLIENT_IP])
     request[IDENTITY] = client = await authenticate(request, permission)
     if permission is Permission.DASHBOARD:
         return await handler(request)

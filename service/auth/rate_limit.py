@@ -22,8 +22,7 @@ async def count_request(request: web.Request, setting: str, client: str) -> None
     """Count a request of ``client``, an address or the id of a key, if RATE_LIMITS are on.
 
     Raises:
-        RateLimited: limit exceeded. StoreUnavailable: Redis is unavailable and
-        RATE_LIMIT_FAIL_MODE=closed.
+        RateLimited: limit exceeded.
     """
     if request.app[SETTINGS].rate_limits_enabled:
         await _count(request, setting, client)
@@ -35,7 +34,7 @@ async def count_call(request: web.Request, setting: str, apart: str = "") -> Non
     ``apart``: calls of this kind have a quota of their own, of the same size.
 
     Raises:
-        RateLimited, StoreUnavailable: as for ``count_request``.
+        RateLimited: as for ``count_request``.
     """
     owner = identity(request).owner
     client = f"key:{owner}" if owner else request[CLIENT_IP]
@@ -71,12 +70,11 @@ async def count_failure(request: web.Request) -> None:
     """
     log.warning("auth_failed", client=request[CLIENT_IP], path=request.path[:200])
     if request.app[SETTINGS].rate_limits_enabled:
-        await _count(request, _AUTH_FAILURES, request[CLIENT_IP], required=False)
+        await _count(request, _AUTH_FAILURES, request[CLIENT_IP])
 
 
-async def _count(request: web.Request, setting: str, client: str, *, required: bool = True) -> None:
-    limiter = request.app[RATE_LIMITER]
-    _note(request, await limiter.hit(setting, client, required=required))
+async def _count(request: web.Request, setting: str, client: str) -> None:
+    _note(request, await request.app[RATE_LIMITER].hit(setting, client))
 
 
 def _note(request: web.Request, state: RateLimitState | None) -> None:

@@ -7,6 +7,7 @@ import re
 from aiohttp import web
 
 from models.auth.api_key import ApiKey
+from models.auth.tokens import KEY_SESSION_SECONDS
 from service.app_keys import SETTINGS, TOKENS
 from service.http.csrf import is_https
 
@@ -30,7 +31,7 @@ def set_session_cookie(request: web.Request, response: web.StreamResponse, key: 
         SESSION_COOKIE,
         request.app[TOKENS].make_key_session(key.id, key.generation),
         path="/",
-        max_age=settings.auth.key_session_seconds,
+        max_age=KEY_SESSION_SECONDS,
         httponly=True,
         samesite="Strict",
         secure=is_https(request, settings.http),

@@ -13,7 +13,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from models import VERSION
 from models.errors import StoreUnavailable
 from models.store import Store
-from service.app_keys import DRAINING, QUEUE, SETTINGS, STORE
+from service.app_keys import DRAINING, QUEUE, STORE
 from service.http.errors import RETRY_AFTER_SECONDS
 from service.metrics_collector import METRICS_COLLECTOR
 from service.openapi.endpoint import ResponseSpec, endpoint
@@ -87,7 +87,7 @@ async def _in_time(answer: Awaitable[T]) -> T | Literal[False]:
 async def readyz(request: web.Request) -> web.StreamResponse:
     """Respond 200 if uploads are accepted and a worker is alive, else 503, within a second.
 
-    Without Redis they are, unless RATE_LIMIT_FAIL_MODE=closed refuses what it cannot count.
+    Without Redis they are.
     """
     mongodb, redis, workers = await request.app[READINESS]()
     checks: dict[MissingPart, bool] = {
@@ -97,9 +97,7 @@ async def readyz(request: web.Request) -> web.StreamResponse:
         "draining": not request.app[DRAINING].is_set(),
     }
     missing = [name for name, passed in checks.items() if not passed]
-    settings = request.app[SETTINGS]
-    counted = settings.rate_limits_enabled and settings.limits.rate_limit_fail_mode == "closed"
-    ready = not missing or (missing == ["redis"] and not counted)
+    ready = missing in ([], ["redis"])
     document: ReadinessBody = {
         "status": "ready" if ready else "not ready",
         "missing": missing,

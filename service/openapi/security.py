@@ -66,5 +66,5 @@ def auth_errors(permission: Permission, settings: Settings) -> tuple[type[AppErr
     elif permission is Permission.DASHBOARD:
         found.append(Forbidden)
     if settings.rate_limits_enabled:
-        found += [RateLimited, StoreUnavailable]
+        found.append(RateLimited)
     return tuple(found)

@@ -221,13 +221,13 @@ def test_log_file_rotates_with_several_processes(tmp_path: Path) -> None:
     file = tmp_path / "logs" / "darkroom.log"
     code = (
         "from models.settings import Settings; from models.logging_setup import configure_logging\n"
-        "import structlog; configure_logging(Settings().monitoring, 'test')\n"
+        "import structlog; from models import logging_setup; logging_setup._FILE_BYTES = 50_000\n"
+        "configure_logging(Settings().monitoring, 'test')\n"
         "for n in range(300): structlog.get_logger().info('line', number=n, filler='x' * 50)"
     )
     environment = {
         "PATH": "/usr/bin:/bin",
         "LOG_FILE": str(file),
-        "LOG_FILE_BYTES": "50000",
         "LOG_FORMAT": "console",  # of the terminal: the file has JSON always
     }
     writers = [

@@ -34,6 +34,9 @@ async def sweep_if_due(worker: WorkerContext) -> int:
 
 async def sweep_once(worker: WorkerContext) -> int:
     """Sweep once; return how many tasks were re-enqueued. Two at once do no harm."""
+    if not await worker.store.leases.any_open():
+        await worker.queue.lost_data()  # nothing to enqueue again
+        return 0
     found = await worker.store.leases.stalled()
     due = [
         *await _without_job(worker, await _not_given_up(worker, found)),

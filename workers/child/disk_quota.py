@@ -56,6 +56,13 @@ class DiskQuota:
         return False
 
 
+def has_entries(folder: Path) -> bool:
+    """Return whether there is anything in ``folder``; reads the first part of it at most."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
+        return next(entries, None) is not None
+    return False
+
+
 def _result_count(request: Request) -> int:
     """Return the number of results of the request."""
     try:

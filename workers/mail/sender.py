@@ -38,7 +38,6 @@ class EmailSender(Sender[Email]):
             context.store.emails,
             context.settings.worker,
             concurrency=CONNECTIONS_PER_WORKER,
-            keep_seconds=context.settings.mail.mail_retention_seconds,
         )
         self._context = context
         self._free_clients: list[SmtpClient] = []
@@ -54,7 +53,7 @@ class EmailSender(Sender[Email]):
         else:
             log.info("emails_go_to_files", folder=str(settings.stores.data_dir / "outbox"))
         secret = await store.secret_key.get()
-        tokens = Tokens(secret, settings.auth, store.clock.timestamp)
+        tokens = Tokens(secret, store.clock.timestamp)
         return cls(MailContext(settings, store, tokens))
 
     async def send(self, item: Email) -> None:

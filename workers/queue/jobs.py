@@ -94,6 +94,7 @@ async def _claim(worker: WorkerContext, task_id: str, token: str) -> Task | None
 
 async def _attempt(worker: WorkerContext, attempt: Attempt) -> None:
     worker.attempts.add(attempt)
+    worker.busy.set()
     heartbeat = asyncio.create_task(_heartbeat(worker, attempt))
     working = asyncio.create_task(execute(worker, attempt))
     lost = asyncio.create_task(attempt.lost.wait())

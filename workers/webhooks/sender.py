@@ -51,7 +51,6 @@ class WebhookSender(Sender[WebhookEvent]):
             worker.store.webhooks,
             worker.settings.worker,
             concurrency=settings.webhook_concurrency,
-            keep_seconds=settings.webhook_retention_seconds,
         )
         self.due = worker.webhook_due
         self._worker = worker

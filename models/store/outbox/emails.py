@@ -19,6 +19,8 @@ from models.store.outbox.outbox import Outbox
 class EmailOutbox(Outbox[Email], collection="mail"):
     """The collection ``mail``."""
 
+    keep_seconds = 30 * 24 * 3600.0  # longer than a week, so that no newsletter is sent twice
+
     def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
         super().__init__(database, settings, Email)
         self._domain = parse_sender(settings.mail.smtp_from).domain

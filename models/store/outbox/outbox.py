@@ -10,7 +10,7 @@ alive takes its fault back.
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING
@@ -25,6 +25,9 @@ Item = TypeVar("Item", bound=OutboxItem)
 
 class Outbox(Repository, Generic[Item]):
     """A collection of outbox items, for their senders."""
+
+    keep_seconds: ClassVar[float]
+    """How long an item is kept after it was sent or failed."""
 
     def __init__(
         self, database: AsyncIOMotorDatabase[Document], settings: Settings, model: type[Item]
@@ -100,14 +103,14 @@ class Outbox(Repository, Generic[Item]):
         }
         return await self._update_if_held(item, change, undo_fault=not fault)
 
-    async def mark_sent(self, item: Item, keep: float) -> None:
+    async def mark_sent(self, item: Item) -> None:
         """Record that an item was sent, even if another holds it: it must not be sent again."""
         await self._collection.update_one(
             {"_id": item.id, "status": {"$ne": DeliveryStatus.SENT}},
             [
                 {
                     "$set": {
-                        **_ended_change(DeliveryStatus.SENT, keep),
+                        **self._ended_change(DeliveryStatus.SENT),
                         "error": None,
                         **self._attempt_change(item),
                     }
@@ -115,8 +118,8 @@ class Outbox(Repository, Generic[Item]):
             ],
         )
 
-    async def fail(self, item: Item, error: str, keep: float) -> bool:
-        failed = _ended_change(DeliveryStatus.FAILED, keep)
+    async def fail(self, item: Item, error: str) -> bool:
+        failed = self._ended_change(DeliveryStatus.FAILED)
         change = {**failed, "error": {"$literal": error}, **self._attempt_change(item)}
         return await self._update_if_held(item, change)
 
@@ -124,6 +127,6 @@ class Outbox(Repository, Generic[Item]):
         """Return further changes for the end of an attempt."""
         return {}
 
-
-def _ended_change(status: DeliveryStatus, keep: float) -> Document:
-    return {"status": status, "lease": None, "ended_at": "$$NOW", "expires_at": now_plus(keep)}
+    def _ended_change(self, status: DeliveryStatus) -> Document:
+        expiry = now_plus(self.keep_seconds)
+        return {"status": status, "lease": None, "ended_at": "$$NOW", "expires_at": expiry}

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pymongo.errors import DuplicateKeyError
 
 from models.outbox.item import DeliveryStatus
-from models.outbox.webhook import SubjectKind
+from models.outbox.webhook import KEEP_SECONDS, SubjectKind
 from models.store.mongo.repository import Document, Repository, now_plus
 from models.tasks.task import ENDED, OPEN
 
@@ -20,11 +20,6 @@ _MAX_WEBHOOKS = 1000  # of one poll: bounds its work
 
 class PendingWebhooks(Repository, collection="webhooks"):
     """The documents of the collection ``webhooks`` with status WAITING."""
-
-    @property
-    def _expiry(self) -> Document:
-        """When a webhook that waits in vain is deleted."""
-        return now_plus(self._settings.webhook.webhook_retention_seconds)
 
     async def release(self, task_id: str) -> int:
         """Make the webhooks that wait for that task's end due; return their number."""
@@ -47,7 +42,7 @@ class PendingWebhooks(Repository, collection="webhooks"):
         running = {task["_id"] async for task in open_tasks}
         # A webhook that waits for an open task is kept; one that waits in vain expires.
         kept = {"$in": ["$pending", {"$literal": list(running)}]}
-        until = {"$cond": [kept, self._expiry, "$expires_at"]}
+        until = {"$cond": [kept, now_plus(KEEP_SECONDS), "$expires_at"]}
         await self._collection.update_many(
             {"_id": {"$in": [webhook["_id"] for webhook in webhooks]}},
             [{"$set": {"looked_at": "$$NOW", "expires_at": until}}],
@@ -92,7 +87,7 @@ class PendingWebhooks(Repository, collection="webhooks"):
         """
         without_body = {"_id": webhook_id, "status": DeliveryStatus.CREATED, "body": None}
         change = {"status": DeliveryStatus.WAITING, "lease": None, "looked_at": "$$NOW", **until}
-        change["expires_at"] = self._expiry
+        change["expires_at"] = now_plus(KEEP_SECONDS)
         try:
             return (
                 await self._collection.update_one(without_body, [{"$set": change}])

@@ -16,7 +16,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING
 
 from models.outbox.item import NEW_ITEM, DeliveryStatus
-from models.outbox.webhook import MAX_CALLBACKS, WebhookEvent, WebhookRequest
+from models.outbox.webhook import KEEP_SECONDS, MAX_CALLBACKS, WebhookEvent, WebhookRequest
 from models.settings import Settings
 from models.store.mongo.repository import Document, insert_timed, now_plus
 from models.store.outbox.outbox import Outbox
@@ -31,6 +31,8 @@ _MAX_SHOWN = 50  # webhooks of one task
 
 class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
     """The collection ``webhooks``."""
+
+    keep_seconds = KEEP_SECONDS
 
     def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
         super().__init__(database, settings, WebhookEvent)
@@ -76,7 +78,7 @@ class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
         }
         times = {
             **dict.fromkeys(("due_at", "created_at", "looked_at"), "$$NOW"),
-            "expires_at": now_plus(self._settings.webhook.webhook_retention_seconds),
+            "expires_at": now_plus(KEEP_SECONDS),
         }
         # Inserts nothing if an equal webhook waits already.
         await insert_timed(self._collection, initial, times)

@@ -152,6 +152,10 @@ class Leases(Repository):
         )
         return outcome.modified_count
 
+    async def any_open(self) -> bool:
+        """Return whether a task waits or runs."""
+        return await self._tasks.find_one({"status": _OPEN}, {"_id": 1}) is not None
+
     async def stalled(self) -> list[Task]:
         """Return started tasks whose lease has expired."""
         return await self._find({"status": Status.STARTED, **self._lease.expired})

@@ -31,14 +31,14 @@ def away(settings: Settings, **update: Any) -> Settings:
     return settings.replace(**{"redis_url": unused, **update})
 
 
-@pytest.fixture(params=["open", "closed"])
+@pytest.fixture
 async def limiter(
-    settings: Settings, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[RateLimiter]:
     """A limiter with one hit, which does not retry Redis after it gave up on it."""
     monkeypatch.setattr(connection, "AWAY_SECONDS", 3600.0)
     monkeypatch.setattr(connection, "_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
-    chosen = settings.replace(rate_limit_read="100/hour", rate_limit_fail_mode=request.param)
+    chosen = settings.replace(rate_limit_read="100/hour")
     redis = RedisConnection(chosen.stores)
     limiter = RateLimiter(chosen.limits, redis)
     assert remaining(await limiter.hit(READ, "ann")) == 99
@@ -245,15 +245,4 @@ async def test_local_windows_are_bounded(
     assert redis.away  # at once: a refused connection means that Redis is down
     assert remaining(await limiter.hit(READ, "19")) == remaining(await limiter.peek(READ, "19"))
     assert len(limiter._local._hits) == 3
-    await redis.close()
-
-
-async def test_required_calls_are_refused_if_they_cannot_be_counted(settings: Settings) -> None:
-    chosen = away(settings, rate_limit_fail_mode="closed")
-    redis = RedisConnection(chosen.stores)
-    limiter = RateLimiter(chosen.limits, redis)
-    with pytest.raises(StoreUnavailable, match="RATE_LIMIT_FAIL_MODE"):
-        await limiter.hit(READ, "ann")
-    for state in (await limiter.hit(READ, "ann", required=False), await limiter.peek(READ, "ann")):
-        assert remaining(state) == 1199
     await redis.close()

@@ -8,10 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.auth.tokens import SKEW_SECONDS, Purpose, Tokens
+from models.auth.tokens import KEY_SESSION_SECONDS, SKEW_SECONDS, Purpose, Tokens
 from models.errors import BadParameter
 from models.settings import Settings
-from models.settings.auth import AuthSettings
 from models.store import Store
 from models.store.mongo.clock import ServerClock
 
@@ -75,14 +74,14 @@ async def test_a_key_expires_by_the_clock_of_mongodb(store: Store) -> None:
 
 def test_tokens_of_a_program_that_is_ahead_are_valid() -> None:
     here = 1_800_000_000.0
-    ahead = Tokens("secret", AuthSettings(), lambda: here + 30)
-    behind = Tokens("secret", AuthSettings(), lambda: here)
+    ahead = Tokens("secret", lambda: here + 30)
+    behind = Tokens("secret", lambda: here)
     session = ahead.make_key_session("k", 3)
     assert behind.read_key_session(session) == ("k", 3)
-    ends = here + 30 + AuthSettings().key_session_seconds + SKEW_SECONDS
-    assert Tokens("secret", AuthSettings(), lambda: ends).read_key_session(session) == ("k", 3)
-    assert Tokens("secret", AuthSettings(), lambda: ends + 1).read_key_session(session) is None
+    ends = here + 30 + KEY_SESSION_SECONDS + SKEW_SECONDS
+    assert Tokens("secret", lambda: ends).read_key_session(session) == ("k", 3)
+    assert Tokens("secret", lambda: ends + 1).read_key_session(session) is None
     unsubscribe = behind.make_subscriber_token(Purpose.UNSUBSCRIBE, "s")
-    late = Tokens("secret", AuthSettings(), lambda: here + 61 * 24 * _HOUR)
+    late = Tokens("secret", lambda: here + 61 * 24 * _HOUR)
     with pytest.raises(BadParameter, match="expired after 60 days"):
         late.read_subscriber_token(Purpose.UNSUBSCRIBE, unsubscribe)

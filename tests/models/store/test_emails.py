@@ -78,7 +78,7 @@ async def test_key_blocks_a_second_email_until_it_expires(store: Store) -> None:
     assert not await store.emails.put(DRAFT, resend_after=0)  # it has not been sent yet
     email = await store.emails.claim("t", 60)
     assert email is not None
-    await store.emails.mark_sent(email, 60)
+    await store.emails.mark_sent(email)
     assert not await store.emails.put(DRAFT)
     assert not await store.emails.put(DRAFT, resend_after=100)
     await backdate(store, 101, "ended_at")
@@ -86,7 +86,7 @@ async def test_key_blocks_a_second_email_until_it_expires(store: Store) -> None:
     assert answers.count(True) == 1
     resent = await store.emails.claim("t2", 60)
     assert resent is not None and resent.id != email.id and resent.message_id != email.message_id
-    await store.emails.fail(resent, "refused", 60)
+    await store.emails.fail(resent, "refused")
     assert await store.emails.put(DRAFT, resend_after=100)  # a failed e-mail does not block
     assert len(await all_emails(store)) == 3
 
@@ -99,15 +99,15 @@ async def test_put_all_inserts_only_new_keys(store: Store) -> None:
     assert await store.emails.put_all([]) == 0
 
 
-async def test_sent_emails_expire(store: Store, settings: Settings) -> None:
+async def test_sent_emails_expire(store: Store) -> None:
     await store.emails.put(DRAFT)
     email = await store.emails.claim("t", 60)
     assert email is not None
-    await store.emails.mark_sent(email, settings.mail.mail_retention_seconds)
+    await store.emails.mark_sent(email)
     document = await store.emails._collection.find_one()
     assert document is not None
     kept = document["expires_at"] - document["ended_at"]
-    assert kept.total_seconds() == settings.mail.mail_retention_seconds
+    assert kept.total_seconds() == store.emails.keep_seconds
     for collection in (store.emails._collection, store.subscribers._collection):
         indexes = await collection.index_information()
         assert indexes["expires_at_1"]["expireAfterSeconds"] == 0

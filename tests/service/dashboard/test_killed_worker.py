@@ -69,4 +69,4 @@ def test_settings_named_in_the_docs_exist() -> None:
 
     names = set(re.findall(r"`([A-Z]+(?:_[A-Z]+)+)`", PAGE))
     assert names <= {name.upper() for name in FIELDS}
-    assert "KEY_SESSION_SECONDS" in names
+    assert "MAX_QUEUE_PER_CLIENT" in names

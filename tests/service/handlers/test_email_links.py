@@ -38,7 +38,7 @@ async def test_forged_expired_and_wrong_purpose_tokens_are_refused(
 ) -> None:
     subscriber_id = await subscribed(store)
     good = token_for(client, Purpose.UNSUBSCRIBE, subscriber_id)
-    other_secret = Tokens("another secret", settings.auth).make_subscriber_token(
+    other_secret = Tokens("another secret").make_subscriber_token(
         Purpose.UNSUBSCRIBE, subscriber_id
     )
     wrong = token_for(client, Purpose.CONFIRM, subscriber_id)

@@ -251,12 +251,15 @@ async def test_route_is_off_without_images_root(client: Any) -> None:
     assert "IMAGES_ROOT" in body["detail"]
 
 
-async def test_items_timeout(aiohttp_client: Any, settings: Settings, root: Path) -> None:
-    client = await limited(aiohttp_client, settings, images_root=root, items_timeout=0.1)
+async def test_items_timeout(
+    aiohttp_client: Any, settings: Settings, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.legacy.items._WAIT_SECONDS", 0.1)
+    client = await limited(aiohttp_client, settings, images_root=root)
     document = {"images": [{"input": "in/cat.png", "output": "a.png"}], "operations": ["resize=2"]}
     response = await client.post("/items/", data=json.dumps(document))
     body = await refused(response, 503, "not_finished")
-    assert body["setting"] == "ITEMS_TIMEOUT"
+    assert body["limit"] == 0.1
     assert response.headers["Retry-After"]
 
 

@@ -38,7 +38,6 @@ def hurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProc
         "IMAGES_ROOT": str(folder / "images"),
         "MAX_WAIT": "0.005",
         "SYNC_TIMEOUT": "0.5",
-        "ITEMS_TIMEOUT": "0.5",
         "MAX_OUTPUT_PIXELS": "1000000",  # so that huge scales fail at once
         "NEWSLETTER_WEEKDAY": "off",
         "WEBHOOK_PORTS": "9",  # image_url names any host: none is called

@@ -236,3 +236,17 @@ async def test_unresponsive_redis_times_out(settings: Settings) -> None:
     for writer in held:
         writer.close()
     server.close()
+
+
+async def test_a_sweep_without_open_tasks_asks_for_none(
+    settings: Settings, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    redis = connect(settings.stores)
+    worker = idle_worker(settings, store, redis, tmp_path)
+
+    async def never() -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(store.leases, "stalled", never)
+    assert await sweep_module.sweep_once(worker) == 0
+    await redis.aclose(close_connection_pool=True)

@@ -19,7 +19,7 @@ from models.errors import WorkerCrashed
 from tests.support import images
 from tests.workers.child.test_pool import ignore, request
 from tests.workers.sandbox.test_sandbox import probe, started
-from workers.child.disk_quota import DiskQuota
+from workers.child.disk_quota import DiskQuota, has_entries
 from workers.child.results import clear_folder, remove_folder
 
 pytestmark = pytest.mark.integration
@@ -71,8 +71,10 @@ async def test_largest_task_stays_within_the_quota(
 def test_missing_empty_and_sparse_files_do_not_exceed_the_quota(tmp_path: Path) -> None:
     assert not DiskQuota(0, 0).exceeded(tmp_path / "nowhere")
     assert not DiskQuota(0, 0).exceeded(tmp_path)
+    assert not has_entries(tmp_path / "nowhere") and not has_entries(tmp_path)
     (tmp_path / "large").write_bytes(b"a")
     os.truncate(tmp_path / "large", 1 << 40)
+    assert has_entries(tmp_path)
     assert not DiskQuota(1, 1 << 20).exceeded(tmp_path)  # a sparse file takes no space
     assert DiskQuota(0, 1 << 20).exceeded(tmp_path)
     assert DiskQuota(1, 1).exceeded(tmp_path)

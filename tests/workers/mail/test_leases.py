@@ -48,7 +48,7 @@ async def test_email_of_a_dead_worker_is_sent_by_another(settings: Settings, sto
     assert email.message_id == held.message_id
     # The dead worker comes back: that changes nothing except that its fault is taken back.
     assert not await store.emails.retry(held, 0, "late", fault=False)
-    assert not await store.emails.fail(held, "late", 60)
+    assert not await store.emails.fail(held, "late")
     email = await only_email(store)
     assert (email.status, email.faults) == (DeliveryStatus.SENT, 0)
 
@@ -80,9 +80,9 @@ async def test_sent_is_recorded_without_the_lease(store: Store) -> None:
     slow = await store.emails.claim("slow", 0)
     quick = await store.emails.claim("quick", 60)
     assert slow is not None and quick is not None
-    await store.emails.mark_sent(slow, 60)
+    await store.emails.mark_sent(slow)
     assert (await only_email(store)).status is DeliveryStatus.SENT
-    assert not await store.emails.fail(quick, "late", 60)
+    assert not await store.emails.fail(quick, "late")
 
 
 async def test_email_that_kills_its_workers_is_given_up(settings: Settings, store: Store) -> None:

@@ -63,7 +63,7 @@ async def test_email_sent_by_another_is_not_sent_again(
     write = contents.CONTENT_BUILDERS[EmailKind.CONFIRM]
 
     async def slow(context: MailContext, email: Email) -> EmailContent:
-        await store.emails.mark_sent(email, 60)
+        await store.emails.mark_sent(email)
         return await write(context, email)
 
     monkeypatch.setitem(contents.CONTENT_BUILDERS, EmailKind.CONFIRM, slow)

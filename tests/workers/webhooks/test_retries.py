@@ -139,7 +139,7 @@ async def test_given_up_after_a_day(settings: Settings, store: Store) -> None:
         document = await store.webhooks._collection.find_one()
         assert document is not None
         kept = document["expires_at"] - document["ended_at"]
-        assert kept.total_seconds() == chosen.webhook.webhook_retention_seconds
+        assert kept.total_seconds() == store.webhooks.keep_seconds
 
 
 async def test_webhook_of_a_dead_sender_is_sent_by_another(
@@ -153,7 +153,7 @@ async def test_webhook_of_a_dead_sender_is_sent_by_another(
         await deliver_due(chosen, store)
         webhook = await only_webhook(store)
         assert (webhook.status, webhook.faults, webhook.attempts) == (DeliveryStatus.SENT, 1, 2)
-        assert not await store.webhooks.fail(held, "late", 60)
+        assert not await store.webhooks.fail(held, "late")
         assert receiver.ids == [webhook.id]
 
 
