@@ -47,25 +47,32 @@ if [ "$lock" = training ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -r training/torch.txt
 fi
 
-# promtool, for the tests of the alerts: the one program out of Debian's package, whose server
-# would be started on this machine if it were installed.
-fetch_promtool() { # fetch_promtool FOLDER: into .venv/bin
-    (cd "$1" && apt-get download -qq prometheus 2>/dev/null) || {
-        as_root=
-        [ "$(id -u)" = 0 ] || as_root='sudo -n'
-        $as_root apt-get update -qq && (cd "$1" && apt-get download -qq prometheus 2>/dev/null)
-    } && dpkg-deb --fsys-tarfile "$1"/prometheus_*.deb | tar -xOf - ./usr/bin/promtool >"$1/promtool" &&
-        chmod 755 "$1/promtool" && mv "$1/promtool" .venv/bin/
+# Programs for tests, each the one file out of Debian's package, whose server would be started on
+# this machine if it were installed.
+download() { # download PACKAGE FOLDER: its newest file
+    (cd "$2" && apt-get download -qq "$1" 2>/dev/null)
 }
-if [ "$lock" = dev ] && ! [ -x .venv/bin/promtool ] &&
-    ! command -v promtool >/dev/null; then
-    echo "darkroom: fetching promtool" >&2
+fetch() { # fetch PACKAGE PATH_IN_PACKAGE: into .venv/bin
+    program=$(basename "$2")
+    if [ -x ".venv/bin/$program" ] || command -v "$program" >/dev/null; then
+        return
+    fi
+    echo "darkroom: fetching $program" >&2
     folder=$(mktemp -d)
-    trap 'rm -rf "$folder"' EXIT
-    fetch_promtool "$folder" || {
-        echo "darkroom: please install promtool (part of Prometheus) and try again" >&2
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root='sudo -n'
+    { download "$1" "$folder" || { $as_root apt-get update -qq && download "$1" "$folder"; }; } &&
+        dpkg-deb --fsys-tarfile "$folder/$1"_*.deb | tar -xOf - "./$2" >"$folder/$program" &&
+        chmod 755 "$folder/$program" && mv "$folder/$program" .venv/bin/ || {
+        rm -rf "$folder"
+        echo "darkroom: please install $program (Debian's package $1) and try again" >&2
         exit 1
     }
+    rm -rf "$folder"
+}
+if [ "$lock" = dev ]; then
+    fetch prometheus usr/bin/promtool
+    fetch nginx usr/sbin/nginx
 fi
 
 # A real browser, for the tests of the pages.

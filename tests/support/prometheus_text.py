@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
-import sys
 
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
+
+from tests.support.paths import program
 
 
 class Scraped:
@@ -37,9 +36,6 @@ class Scraped:
 
 def promtool(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
     """Run promtool, which `make test` puts into the virtual environment."""
-    path = os.pathsep.join((f"{sys.prefix}/bin", os.environ["PATH"]))
-    found = shutil.which("promtool", path=path)
-    assert found, "promtool is missing; make test installs it (standalone/setup.sh)"
     return subprocess.run(
-        [found, *arguments], input=given, capture_output=True, text=True, check=False
+        [program("promtool"), *arguments], input=given, capture_output=True, text=True, check=False
     )
