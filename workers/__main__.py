@@ -43,7 +43,11 @@ def main() -> int:
 
     gc.freeze()
     gc.enable()
-    create(settings, ready_fd=getattr(given, "ready_fd", None)).run()
+    try:
+        create(settings, ready_fd=getattr(given, "ready_fd", None)).run()
+    except BadSettings as error:
+        print(f"darkroom: {error}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -42,7 +42,7 @@ from models.store.mongo.command_metrics import CommandMetrics
 from models.store.mongo.health import MongoHealth
 from models.store.mongo.indexes import create_indexes
 from models.store.mongo.repository import Repository, raising_unavailable
-from models.store.mongo.state import PeriodicLock, SecretKey
+from models.store.mongo.state import PeriodicLock, SchemaVersion, SecretKey
 from models.store.outbox.emails import EmailOutbox
 from models.store.outbox.pending_webhooks import PendingWebhooks
 from models.store.outbox.subscribers import Newsletters, Subscribers
@@ -121,6 +121,7 @@ class Store:
         self.webhooks = WebhookOutbox(database, settings)
         self.subscribers = Subscribers(database, settings)
         self.newsletters = Newsletters(database, settings)
+        self.schema = SchemaVersion(database, settings)
         self.secret_key = SecretKey(database, settings)
         self.retention = Retention(database, settings)
         self.periodic_lock = PeriodicLock(database, settings)
@@ -142,6 +143,7 @@ class Store:
                 before_sleep=_log_waiting,
             ):
                 with attempt:
+                    await store.schema.migrate()
                     await store._create_indexes()
                     await store.secret_key.get()
                     await store.health.now()

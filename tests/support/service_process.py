@@ -54,6 +54,7 @@ class ServiceProcess:
         os.close(writing)
         with os.fdopen(reading, "rb") as ready:
             if not ready.readline():
+                self.process.wait(TIMEOUT_SECONDS)
                 raise AssertionError(f"the service did not start:\n{self.log.read_text()}")
         return self
 

@@ -2,13 +2,62 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
+from collections.abc import Awaitable, Callable
 
+import structlog
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
+from models.errors import BadSettings
 from models.settings import Settings
 from models.store.mongo.lease import Lease
 from models.store.mongo.repository import Document, Repository, upsert
+
+log = structlog.get_logger()
+
+SCHEMA = 1
+"""Grows with a change of the documents that the version of Darkroom before it could not read, or
+would destroy. What only adds to them needs no new number."""
+
+MIGRATIONS: dict[int, Callable[[AsyncIOMotorDatabase[Document]], Awaitable[None]]] = {}
+"""By the schema that they lead to. They may run again from the start: their program may die."""
+
+_MIGRATION_SECONDS = 60.0  # after which another program takes over from one that died
+_MIGRATION_POLL_SECONDS = 1.0
+
+
+class SchemaVersion(Repository, collection="state"):
+    """The document ``schema``: {_id, version}; without it, a database has the first schema."""
+
+    async def migrate(self) -> None:
+        """Return once the database has ``SCHEMA``; of concurrent programs one migrates it.
+
+        Raises:
+            BadSettings: a newer Darkroom has migrated it.
+        """
+        lease = Lease(self._collection, holder="holder", until="due_at")
+        first, token = {"$setOnInsert": {"version": 1}}, secrets.token_hex(8)
+        while True:
+            found = await upsert(self._collection, {"_id": "schema"}, first)
+            version = int(found["version"])
+            if version == SCHEMA:
+                return
+            if version > SCHEMA:
+                raise BadSettings(
+                    f"the database {self._database.name} (MONGO_DB) has schema {version}, and this "
+                    f"version of Darkroom knows up to {SCHEMA}; run the newer version that opened "
+                    "it, or restore a backup from before that",
+                    measured=version,
+                    limit=SCHEMA,
+                )
+            if await lease.claim({"_id": "schema", "version": version}, token, _MIGRATION_SECONDS):
+                log.info("migration_started", schema=version + 1)
+                await MIGRATIONS[version + 1](self._database)
+                done = {"version": version + 1, "holder": "", "due_at": None}
+                await lease.update_if_held("schema", token, done)
+            else:
+                await asyncio.sleep(_MIGRATION_POLL_SECONDS)
 
 
 class SecretKey(Repository, collection="state"):
