@@ -160,8 +160,8 @@ class AsyncDarkroom:
         found = flows.process(picture(source), operations, to, options, self._seconds)
         return await self._run(found)
 
-    async def task(self, identifier: str) -> Task:
-        return await self._run(flows.get_task(identifier, self._seconds))
+    async def task(self, identifier: str, name: str | None = None) -> Task:
+        return await self._run(flows.get_task(identifier, name, self._seconds))
 
     async def group(self, identifier: str) -> Group:
         return await self._run(flows.get_group(identifier, self._seconds))

@@ -85,8 +85,9 @@ def get_json(path: str, seconds: float, query: Mapping[str, str] | None = None) 
     return _json((yield from send(lambda: call, seconds)))
 
 
-def get_task(identifier: str, seconds: float) -> Flow[Task]:
-    return read_task((yield from get_json(f"/tasks/{_id(identifier)}", seconds)))
+def get_task(identifier: str, name: str | None, seconds: float) -> Flow[Task]:
+    query = {} if name is None else {"name": name}
+    return read_task((yield from get_json(f"/tasks/{_id(identifier)}", seconds, query)))
 
 
 def get_group(identifier: str, seconds: float) -> Flow[Group]:

@@ -183,9 +183,9 @@ class Darkroom:
         found = flows.process(picture(source), operations, to, options, self._seconds)
         return self._run(found)
 
-    def task(self, identifier: str) -> Task:
-        """Return the task with this id."""
-        return self._run(flows.get_task(identifier, self._seconds))
+    def task(self, identifier: str, name: str | None = None) -> Task:
+        """Return the task with this id; ``name``: of the upload, if there were several."""
+        return self._run(flows.get_task(identifier, name, self._seconds))
 
     def group(self, identifier: str) -> Group:
         """Return the group with this id."""
