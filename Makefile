@@ -65,18 +65,21 @@ real-esrgan: weights
 
 # Writes locks/ after a requirements file was changed: every version, and the hash of every file of it.
 # `make lock UPGRADE=--upgrade` takes what is newest, `UPGRADE="--upgrade-package NAME"` of one package.
+# Not python-multipart, which mcp needs for a login over HTTP that is not used here: its folder
+# `multipart` hides the module of the package multipart.
 LOCK := $(PY) -m uv pip compile --quiet --universal --python-version 3.11 \
-	--generate-hashes --custom-compile-command "make lock"
+	--generate-hashes --no-emit-package python-multipart --custom-compile-command "make lock"
 lock: .venv/.dev
 	$(LOCK) $(UPGRADE) requirements-dev.txt -o locks/dev.txt
 	$(LOCK) requirements.txt -c locks/dev.txt -o locks/run.txt
-	$(LOCK) requirements-standalone.txt -c locks/dev.txt -o locks/standalone.txt
+	$(LOCK) requirements.txt requirements-standalone.txt -c locks/dev.txt -o locks/standalone.txt
+	$(LOCK) requirements-mcp.txt -c locks/dev.txt -o locks/mcp.txt
 	$(LOCK) training/requirements.txt -c locks/dev.txt -o locks/training.txt
 
 # Asks the package index's advisories about every locked version; needs a network that reaches them.
 AUDIT := $(PY) -m pip_audit --strict --progress-spinner off --disable-pip --require-hashes
 audit: .venv/.dev
-	@$(AUDIT) $(foreach lock,standalone dev training,-r locks/$(lock).txt) || { echo >&2 \
+	@$(AUDIT) $(foreach lock,standalone mcp dev training,-r locks/$(lock).txt) || { echo >&2 \
 	"make audit: failed. Either a package above has a known vulnerability, or the index's advisories" \
 	"were not reached (a mirror may lack them) and NOTHING WAS AUDITED: see above which."; exit 1; }
 

@@ -1,4 +1,5 @@
-"""``python -m docs``: write docs/operations/ and the pages of settings, errors and licences.
+"""``python -m docs``: write docs/operations/, the pages of settings, errors and licences, and the
+client's operations.
 
 The workers' own pipeline draws the illustrations from a photograph that the repository ships.
 Illustrations that are there stay as they are; ``--redraw`` draws all of them.
@@ -9,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from docs.generate import errors, licences
+from docs.generate import client_operations, errors, licences
 from docs.generate.illustrations import draw, source
 from docs.generate.operations import pages
 from docs.generate.settings import settings_page
@@ -17,6 +18,7 @@ from models.operations import OPERATIONS
 
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE / "operations"
+CLIENT_OPERATIONS = HERE.parent / "client" / "darkroom" / "client" / "operations.py"
 PHOTOGRAPH = HERE.parent / "tests" / "photographs" / "chelsea.png"
 
 
@@ -38,6 +40,7 @@ def main() -> None:
     write(FOLDER, parser.parse_args().redraw)
     (HERE / "settings.md").write_text(settings_page())
     (HERE / "errors.md").write_text(errors.page())
+    CLIENT_OPERATIONS.write_text(client_operations.module())
     (HERE / "licences.md").write_text(licences.page())
 
 

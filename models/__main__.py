@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from collections.abc import Sequence
 
 from models.errors import BadSettings
 from models.metrics.definitions import METRICS
@@ -27,8 +28,9 @@ def _label(name: str, values: tuple[str, ...]) -> str:
     return f"`{name}` ({', '.join(few)})" if few else f"`{name}`"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m models", description=__doc__)
+def main(given: Sequence[str] | None = None, prog: str = "python -m models") -> int:
+    """Run the command line; ``given``: its arguments, None for the program's own."""
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("env", help="print env_example, generated from the settings")
     commands.add_parser("metrics", help="print the table in docs/metrics.md")
@@ -52,7 +54,7 @@ def main() -> int:
         action="store_true",
         help="delete orphaned files, compute lost results again; exit status 0: no errors remain",
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     if arguments.command == "env":
         sys.stdout.write(env_example())
         return 0

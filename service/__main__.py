@@ -8,6 +8,7 @@ import gc
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 
 from models import VERSION
 from models.errors import BadSettings
@@ -15,8 +16,10 @@ from models.logging_setup import configure_logging
 from models.settings import Settings
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m service", description=__doc__)
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m service") -> int:
+    """Run the command line; ``arguments``: None for the program's own; ``prog``: its name."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("--version", action="version", version=f"darkroom {VERSION}")
     parser.add_argument("what", nargs="?", choices=["run", "health", "openapi"], default="run")
     parser.add_argument(
@@ -29,14 +32,14 @@ def main() -> int:
     parser.add_argument(
         "--ready-fd", type=int, help="a pipe that gets a line once the service listens"
     )
-    keys = sys.argv[1:2] == ["keys"]  # it has its own options
-    given = parser.parse_args([] if keys else None)
+    keys = list(arguments[:1]) == ["keys"]  # it has its own options
+    given = parser.parse_args([] if keys else arguments)
     try:
         settings = Settings.load()
         if keys:
             from service.auth import keys_cli
 
-            return keys_cli.run(settings, sys.argv[2:])
+            return keys_cli.run(settings, arguments[1:], prog)
         if given.what == "openapi":
             return openapi(settings)
         settings = settings.require_stores().require_folders()

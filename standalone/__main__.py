@@ -1,22 +1,17 @@
-"""``python -m standalone`` (make run): run stores, service and workers until SIGINT or SIGTERM."""
+"""``python -m standalone`` (make run): run stores, service and workers until SIGINT or SIGTERM.
+
+With arguments it is the command ``darkroom``, from a clone in which it is not installed.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
-from models.errors import BadSettings
-from models.settings import Settings
-from standalone.process import CannotStart, print_status
-from standalone.supervisor import Supervisor
+from standalone import command
 
 
 def main() -> int:
-    try:
-        return asyncio.run(Supervisor(Settings.load().require_folders()).run())
-    except (CannotStart, BadSettings, TimeoutError) as error:
-        print_status(f"darkroom: {error}")
-        return 2
+    return command.main(prog="python -m standalone") if sys.argv[1:] else command.run_all()
 
 
 if __name__ == "__main__":

@@ -47,6 +47,11 @@ if [ "$lock" = training ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -r training/torch.txt
 fi
 
+# darkroom.client lies in client/, which this makes importable.
+for packages in .venv/lib/python3*/site-packages; do
+    echo ../../../../client >"$packages/darkroom-client.pth"
+done
+
 # Programs for tests, each the one file out of Debian's package, whose server would be started on
 # this machine if it were installed.
 download() { # download PACKAGE FOLDER: its newest file

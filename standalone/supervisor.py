@@ -19,6 +19,7 @@ from models.errors import StoreUnavailable
 from models.settings import Settings
 from service.auth import startup_check
 from standalone import embedded_stores
+from standalone.own_modules import OWN_MODULES
 from standalone.process import CannotStart, SupervisedProcess, print_status
 from standalone.sockets import is_ready, listen, reachable
 from workers.worker_name import worker_name
@@ -93,6 +94,7 @@ class Supervisor:
             "REDIS_URL": s.stores.redis_url,
             "MONGO_URL": s.stores.mongo_url,
             "DATA_DIR": str(self._data),
+            **OWN_MODULES,
         }
         run_dir = self._data / "run"
         for number in range(s.worker.workers):

@@ -10,6 +10,7 @@ import asyncio
 import gc
 import socket
 import sys
+from collections.abc import Sequence
 
 from models.errors import AppError, BadSettings
 from models.logging_setup import configure_logging
@@ -17,14 +18,15 @@ from models.settings import Settings
 from workers.cli import commands
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m workers", description=__doc__)
+def main(arguments: Sequence[str] | None = None, prog: str = "python -m workers") -> int:
+    """Run the command line; ``arguments``: None for the program's own; ``prog``: its name."""
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND")
     running = subparsers.add_parser("run", help="run one arq worker (the default)")
     running.add_argument("--ready-fd", type=int, help="file descriptor to write to when ready")
     subparsers.add_parser("health", help="exit with 0 if a worker runs on this host, else 1")
     commands.add_commands(subparsers)
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     try:
         settings = Settings.load()
         if given.command not in {None, "run", "health"}:

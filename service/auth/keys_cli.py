@@ -18,9 +18,9 @@ _MAX_NAME_CHARACTERS = 100
 _DEFAULT_SCOPES = (Scope.SUBMIT, Scope.READ)
 
 
-def run(settings: Settings, arguments: Sequence[str]) -> int:
+def run(settings: Settings, arguments: Sequence[str], prog: str = "python -m service") -> int:
     """Run the command in ``arguments`` and return the exit status; 2: it failed."""
-    given = _parser().parse_args(arguments)
+    given = _parser(prog).parse_args(arguments)
     url = settings.stores.mongo_url or embedded_mongo_url(settings.stores.data_dir)
     if not url:
         return _fail(
@@ -29,8 +29,8 @@ def run(settings: Settings, arguments: Sequence[str]) -> int:
     return asyncio.run(_run(settings.replace(mongo_url=url), given))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m service keys", description=__doc__)
+def _parser(prog: str) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=f"{prog} keys", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     create = commands.add_parser("create", help="create a key and print it once")
     create.add_argument("name", type=_name, help="name of the key's owner")

@@ -21,6 +21,7 @@ from service.openapi.document import OPENAPI
 from service.openapi.endpoint import JSON, ResponseSpec, endpoint, unlisted
 from service.openapi.limits import upload_limits
 from service.openapi.problem_schema import error_codes
+from service.openapi.scales import with_scales
 from service.pages.render import layout_page
 from service.schemas import OperationBody, OperationsBody
 
@@ -102,7 +103,7 @@ def _operation_body(
         "shorthand": spec.op if spec.shorthand is None else f"{spec.op}=<{spec.shorthand}>",
         "example": dict(spec.example),
         "results": spec.parts,
-        "parameters": spec.model_json_schema(),
+        "parameters": with_scales(spec.model_json_schema(), catalogue),
     }
     if "model" in spec.model_fields:
         body["models"] = [

@@ -19,6 +19,7 @@ from service.openapi.endpoint import Endpoint, Schema, declaration_of
 from service.openapi.limits import upload_limits
 from service.openapi.operation import Route, build_operation
 from service.openapi.problem_schema import problem_schema
+from service.openapi.scales import with_scales
 from service.openapi.security import SECURITY_SCHEMES
 
 TAGS = {
@@ -91,9 +92,7 @@ def build_document(app: web.Application) -> Schema:
     for route, endpoint in declared:
         operation = build_operation(route, endpoint, schemas, settings)
         paths.setdefault(route.path, {})[route.method.lower()] = operation
-    scales = sorted({each.scale for each in app[CATALOGUE].available() if each.scale > 1})
-    if scales:
-        paths = _with_scales(paths, scales)
+    paths = with_scales(paths, app[CATALOGUE])
     limits = [
         f"- `{each.name}` = {each.value}: {each.reason}" for each in upload_limits(settings.uploads)
     ]
@@ -118,19 +117,6 @@ def build_document(app: web.Application) -> Schema:
             "securitySchemes": SECURITY_SCHEMES,
         },
     }
-
-
-def _with_scales(said: Any, scales: list[int]) -> Any:
-    """Return ``said`` with the ``scales`` that upscale has networks for, not all that could be."""
-    if isinstance(said, list):
-        return [_with_scales(each, scales) for each in said]
-    if not isinstance(said, dict):
-        return said
-    made = {name: _with_scales(each, scales) for name, each in said.items()}
-    if made.get("title") == "Scale" and made.get("type") == "integer":
-        rest = {key: value for key, value in made.items() if key not in {"minimum", "maximum"}}
-        return {**rest, "enum": scales}
-    return made
 
 
 def _documented_routes(app: web.Application) -> list[tuple[Route, Endpoint]]:

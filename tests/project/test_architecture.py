@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -14,7 +15,7 @@ import pytest
 
 from tests.support.paths import ROOT
 
-PACKAGES = ("models", "service", "workers", "standalone", "training", "bench", "docs")
+PACKAGES = ("client", "models", "service", "workers", "standalone", "training", "bench", "docs")
 PRODUCT = ("models", "service", "workers", "standalone")
 MAX_LINES = 260
 
@@ -35,7 +36,7 @@ def loaded_by(module: str) -> set[str]:
         ("workers.worker", {"service", "cv2", "openvino", "standalone"}),
         ("workers.child.__main__", {"service", "aiohttp", "arq", "motor", "pymongo"}),
         ("workers.__main__", {"service", "aiohttp", "arq", "motor", "cv2"}),
-        ("standalone.__main__", {"aiohttp", "arq", "motor", "jinja2"}),
+        ("standalone.__main__", {"aiohttp", "arq", "motor", "jinja2", "httpx", "mcp"}),
         ("models.store", {"service", "workers", "aiohttp", "cv2"}),
         ("models.operations", {"service", "workers", "aiohttp", "cv2", "motor"}),
     ],
@@ -43,6 +44,20 @@ def loaded_by(module: str) -> set[str]:
 @pytest.mark.integration
 def test_a_fresh_interpreter_loads_only_its_side(module: str, absent: set[str]) -> None:
     assert not loaded_by(module) & absent
+
+
+@pytest.mark.integration
+def test_the_client_needs_httpx_and_nothing_else_of_ours() -> None:
+    code = "import darkroom.client, sys; print(*sorted(sys.modules))"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "client")},
+    )
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert not loaded & {*PRODUCT, "aiohttp", "pydantic", "standardwebhooks", "tqdm"}
 
 
 @cache
@@ -101,6 +116,9 @@ def imports(path: Path) -> set[str]:
         ("dns", ("models/outbound/resolver.py",)),
         ("standardwebhooks", ("models/outbox/webhook_signature.py",)),
         ("prometheus_client", ("models/metrics/", "service/handlers/health.py")),
+        ("httpx", ("client/darkroom/client/",)),
+        ("mcp", ("standalone/mcp_server/",)),
+        ("darkroom", ("client/", "standalone/")),
         ("schemathesis", ()),
         ("pickle", ()),
     ],
@@ -140,6 +158,8 @@ def test_no_two_modules_of_the_product_have_the_same_folder_and_name() -> None:
 def folder_of(module: str) -> str:
     """Return the folder of a module; a module directly in a top-level package stands for itself."""
     path = Path(*module.split("."))
+    if path.parts[0] == "darkroom":
+        return "client"
     if (ROOT / path).is_dir():
         return path.as_posix() if len(path.parts) > 1 else f"{path}/__init__"
     return path.as_posix() if len(path.parts) < 3 else path.parent.as_posix()
@@ -150,6 +170,7 @@ def modules() -> dict[str, Path]:
     found = {}
     for path in sources():
         parts = path.relative_to(ROOT).with_suffix("").parts
+        parts = parts[1:] if parts[0] == "client" else parts
         found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
 

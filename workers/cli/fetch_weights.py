@@ -161,10 +161,12 @@ def _open(url: str, start: int, timeout: float) -> http.client.HTTPResponse:
     return response
 
 
-def main(arguments: list[str] | None = None, policy: DownloadPolicy = DownloadPolicy()) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m workers.cli.fetch_weights", description=__doc__
-    )
+def main(
+    arguments: list[str] | None = None,
+    policy: DownloadPolicy = DownloadPolicy(),
+    prog: str = "python -m workers.cli.fetch_weights",
+) -> int:
+    parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument(
         "names",
         nargs="*",

@@ -1,6 +1,7 @@
 """Paths that a child may read: code, libraries, networks, and system information.
 
 The root of the checkout is not among them: it holds ``.env`` and perhaps the data of the stores.
+Where Darkroom is installed, its root holds packages only, and is.
 """
 
 from __future__ import annotations
@@ -48,8 +49,10 @@ def files() -> list[Path]:
 
 def _python_folders() -> Iterator[Path]:
     """Yield the import paths, and the libraries beside Python's standard library."""
+    installed = {Path(sysconfig.get_path(name)).resolve() for name in ("purelib", "platlib")}
     for part in sys.path:
-        if part and not ROOT.is_relative_to(Path(part).resolve()):
+        folder = Path(part).resolve()
+        if part and (folder in installed or not ROOT.is_relative_to(folder)):
             yield Path(part)
     for name in ("stdlib", "platstdlib"):
         yield Path(sysconfig.get_path(name)).parent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import re
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,12 @@ def test_unlisted_architecture_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(platform, "machine", lambda: "riscv64")
     with pytest.raises(OSError, match="system calls of riscv64 are not listed"):
         syscall_table.audit_arch()
+
+
+def test_an_installed_darkroom_reads_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it is installed, its root is the folder of all packages; in a clone it is not read."""
+    packages = Path(sysconfig.get_path("purelib")).resolve()
+    monkeypatch.setattr("sys.path", [str(packages), str(ROOT)])
+    assert ROOT not in readable_paths.folders(ROOT / "weights")
+    monkeypatch.setattr(readable_paths, "ROOT", packages)
+    assert packages in readable_paths.folders(ROOT / "weights")

@@ -1,0 +1,1 @@
+"""Darkroom, a self-hosted image service, as its users import it: ``darkroom.client``."""

@@ -1,0 +1,1 @@
+"""``darkroom mcp``: the operations as tools of assistants, by the Model Context Protocol."""

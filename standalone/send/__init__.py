@@ -1,0 +1,1 @@
+"""``darkroom send``: pictures go to a Darkroom, results come back, also after an interruption."""
