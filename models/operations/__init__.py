@@ -27,6 +27,7 @@ from models.operations.spec import Encoding, Operation, Size
 from models.operations.split import Split
 from models.operations.thumbnail import Thumbnail
 from models.operations.upscale import Upscale
+from models.operations.watermark import Watermark
 
 __all__ = ["OPERATIONS", "Encoding", "Operation", "Size", "load", "parse"]
 
@@ -45,6 +46,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         Crop,
         Rotate,
         Flip,
+        Watermark,
         Convert,
     )
 }

@@ -62,8 +62,7 @@ def pad(picture: Picture, size: tuple[int, int], colour: tuple[int, int, int, in
         return picture
     left, top = (size[0] - picture.width) // 2, (size[1] - picture.height) // 2
     right, bottom = size[0] - picture.width - left, size[1] - picture.height - top
-    *rgb, opacity = (value * picture.max_value // _WHITE_8 for value in colour)
-    luma = round(sum(share * value for share, value in zip(_LUMA, rgb, strict=True)))
+    opacity = colour[3] * picture.max_value // _WHITE_8
 
     def surrounded(plane: Samples, value: tuple[int, ...]) -> Samples:
         around = cv2.copyMakeBorder(
@@ -75,6 +74,14 @@ def pad(picture: Picture, size: tuple[int, int], colour: tuple[int, int, int, in
     if alpha is None and opacity < picture.max_value:
         alpha = np.full(picture.pixels.shape[:2], picture.max_value, picture.pixels.dtype)
     return picture.with_pixels(
-        surrounded(picture.pixels, (luma,) if picture.pixels.ndim == 2 else tuple(rgb[::-1])),
+        surrounded(picture.pixels, samples_of(picture, colour[:3])),
         None if alpha is None else surrounded(alpha, (opacity,)),
     )
+
+
+def samples_of(picture: Picture, rgb: tuple[int, int, int]) -> tuple[int, ...]:
+    """Return the samples that ``rgb``, 0 to 255, has in ``picture``: blue, green, red, or gray."""
+    red, green, blue = (value * picture.max_value // _WHITE_8 for value in rgb)
+    if picture.pixels.ndim == 2:
+        return (round(sum(s * v for s, v in zip(_LUMA, (red, green, blue), strict=True))),)
+    return blue, green, red

@@ -25,6 +25,7 @@ EXAMPLES = [
     *("upscale=2", "restore=50", "grayscale", "blur=3", "thumbnail=20", "resize=2", "rotate=90"),
     *("flip", "sharpen", "adjust"),
     '{"op": "crop", "width": 9, "height": 9}',
+    '{"op": "watermark", "text": "x", "size": 25}',
 ]
 
 
