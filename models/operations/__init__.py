@@ -23,6 +23,7 @@ from models.operations.resize import Resize
 from models.operations.restore import Restore
 from models.operations.rotate import Rotate
 from models.operations.sharpen import Sharpen
+from models.operations.smartcrop import SmartCrop
 from models.operations.spec import Encoding, Operation, Size
 from models.operations.split import Split
 from models.operations.thumbnail import Thumbnail
@@ -44,6 +45,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         Resize,
         Split,
         Crop,
+        SmartCrop,
         Rotate,
         Flip,
         Watermark,

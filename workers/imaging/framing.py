@@ -17,11 +17,14 @@ _LUMA = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as in gra
 _WHITE_8 = 255
 
 
-def middle(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Return the largest part in the middle that has the shape of ``size`` (width, height), a view.
+def part(
+    picture: Picture, size: tuple[int, int], place: tuple[float, float] = (0.5, 0.5)
+) -> Picture:
+    """Return the largest part that has the shape of ``size`` (width, height), as a view.
 
-    It is up to half a pixel off, of the decoded ones. Where it is made much smaller, the part may
-    end inside a pixel, as ``content_box`` says; no larger picture has to be made before the cut.
+    ``place``: where it stands, of what is free on each axis: 0 is left or top, 0.5 the middle. It
+    is up to half a pixel off, of the decoded ones. Where it is made much smaller, the part may end
+    inside a pixel, as ``content_box`` says; no larger picture has to be made before the cut.
     """
     left, top, right, bottom = picture.content_box or (
         0.0,
@@ -34,20 +37,22 @@ def middle(picture: Picture, size: tuple[int, int]) -> Picture:
     if (across, down) == (right - left, bottom - top):
         return picture
     exact = across >= _EXACT * size[0] and down >= _EXACT * size[1]
-    x, start_x, stop_x = _cut(left, right, across, exact)
-    y, start_y, stop_y = _cut(top, bottom, down, exact)
-    part = picture.window(x, y, math.ceil(stop_x) - x, math.ceil(stop_y) - y)
+    x, start_x, stop_x = _cut(left, right, across, exact, place[0])
+    y, start_y, stop_y = _cut(top, bottom, down, exact, place[1])
+    cut = picture.window(x, y, math.ceil(stop_x) - x, math.ceil(stop_y) - y)
     if not exact:
-        return part
-    return replace(part, content_box=(start_x - x, start_y - y, stop_x - x, stop_y - y))
+        return cut
+    return replace(cut, content_box=(start_x - x, start_y - y, stop_x - x, stop_y - y))
 
 
-def _cut(start: float, stop: float, length: float, exact: bool) -> tuple[int, float, float]:
-    """Return the first pixel of the middle, its start and its stop on one axis."""
+def _cut(
+    start: float, stop: float, length: float, exact: bool, place: float
+) -> tuple[int, float, float]:
+    """Return the first pixel of the part, its start and its stop on one axis."""
     if length == stop - start:  # all of it, which may start and end inside a pixel
         return math.floor(start), start, stop
     size = length if exact else max(1, round(length))
-    first = round(start + (stop - start - size) / 2)
+    first = round(start + (stop - start - size) * place)
     first = max(math.ceil(start), min(first, math.floor(stop - size)))
     return first, first, min(first + size, stop)
 

@@ -45,6 +45,15 @@ async def test_fit_flip_sharpen_and_adjust(client: Any, settings: Settings) -> N
         small = form(TWO[:1], width="9", height="6", fit="cover")
         body = await (await client.post("/thumbnail?wait=30", data=small)).json()
         assert [(r["width"], r["height"]) for r in body["results"]] == [(9, 6)]
+        body = await (
+            await client.post("/smartcrop?wait=30", data=form(TWO[:1], ratio="2:4"))
+        ).json()
+        (result,) = body["results"]
+        assert (result["name"], result["width"], result["height"]) == (
+            "cat-smartcrop-1-2.png",
+            15,
+            30,
+        )
 
 
 async def test_a_watermark(client: Any, settings: Settings) -> None:

@@ -24,6 +24,7 @@ KEPT = (
     "flip=vertical",
     '{"op": "crop", "width": 9, "height": 7}',
     "grayscale",
+    "smartcrop",
 )
 OPERATION = {  # factors across and down
     **dict.fromkeys((*KEPT, "blur=3", "sharpen", "adjust", "thumbnail=20", "restore"), (1, 1)),
