@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -55,12 +57,12 @@ def _saliency(small: Pixels) -> NDArray[np.float64]:
     around = cv2.copyMakeBorder(small, down, down, across, across, cv2.BORDER_REFLECT)
     residual = cv2.saliency.StaticSaliencySpectralResidual.create().computeSaliency(around)[1]
     gradient = cv2.magnitude(*(cv2.Sobel(gray, cv2.CV_32F, x, 1 - x) for x in (1, 0)))
-    inner = np.asarray(residual)[down : down + height, across : across + width]
-    both = _share(inner) + _share(np.asarray(gradient))
+    inner = residual[down : down + height, across : across + width]
+    both = _share(np.asarray(inner)) + _share(np.asarray(gradient))
     return np.asarray(np.maximum(both - both.mean(), 0), np.float64)
 
 
-def _share(values: NDArray[np.float32]) -> NDArray[np.float64]:
+def _share(values: NDArray[Any]) -> NDArray[np.float64]:
     """Return ``values`` above their least, as shares of their sum; zeros where all are alike."""
     # The spectrum of a flat picture has no logarithm: its residual is not a number.
     above = np.nan_to_num(values.astype(np.float64), posinf=0, neginf=0)
