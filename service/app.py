@@ -14,13 +14,23 @@ from models.metrics.definitions import MONGODB_COMMANDS, REDIS_CALLS
 from models.metrics.instruments import Instruments, measure_lag
 from models.metrics.metric import MetricSource
 from models.networks.catalogue import Catalogue
+from models.presets import read_file
 from models.redis.connection import RedisConnection
 from models.redis.queue import Queue
 from models.redis.rate_limiter import RateLimiter
 from models.settings import Settings
 from models.store import Store
 from models.tasks.needs import Abilities, differences
-from service.app_keys import CATALOGUE, DRAINING, INSTRUMENTS, QUEUE, SETTINGS, STORE, TOKENS
+from service.app_keys import (
+    CATALOGUE,
+    DRAINING,
+    INSTRUMENTS,
+    PRESETS,
+    QUEUE,
+    SETTINGS,
+    STORE,
+    TOKENS,
+)
 from service.auth import startup_check
 from service.auth.authenticator import AUTHENTICATOR, Authenticator
 from service.auth.middleware import auth_middleware
@@ -78,6 +88,7 @@ def create_app(settings: Settings) -> web.Application:
     app[CATALOGUE] = Catalogue.read(settings.networks.networks_dir)
     for problem in app[CATALOGUE].problems:
         log.warning("network_refused", reason=problem)
+    app[PRESETS] = read_file(settings.http.presets_file, settings.uploads, app[CATALOGUE])
     app.cleanup_ctx.extend([stores_context, background_context])
     app.on_response_prepare.extend(
         [set_request_headers, set_security_headers, cors.set_cors_headers, set_rate_limit_headers]

@@ -94,6 +94,25 @@ class OperationsBody(TypedDict):
     ]
 
 
+class PresetBody(TypedDict):
+    """A preset: what POST /process does with its name."""
+
+    name: str
+    operations: list[dict[str, Any]]
+    description: NotRequired[str]
+    format: NotRequired[str]
+    quality: NotRequired[int | str]
+    progressive: NotRequired[bool]
+    max_bytes: NotRequired[int]
+    metadata: NotRequired[str]
+
+
+class PresetsBody(TypedDict):
+    """The presets of PRESETS_FILE, in its order."""
+
+    presets: list[PresetBody]
+
+
 class HealthBody(TypedDict):
     """The process is alive."""
 

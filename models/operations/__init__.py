@@ -23,10 +23,12 @@ from models.operations.resize import Resize
 from models.operations.restore import Restore
 from models.operations.rotate import Rotate
 from models.operations.sharpen import Sharpen
+from models.operations.smartcrop import SmartCrop
 from models.operations.spec import Encoding, Operation, Size
 from models.operations.split import Split
 from models.operations.thumbnail import Thumbnail
 from models.operations.upscale import Upscale
+from models.operations.watermark import Watermark
 
 __all__ = ["OPERATIONS", "Encoding", "Operation", "Size", "load", "parse"]
 
@@ -43,8 +45,10 @@ OPERATIONS: dict[str, type[Operation]] = {
         Resize,
         Split,
         Crop,
+        SmartCrop,
         Rotate,
         Flip,
+        Watermark,
         Convert,
     )
 }

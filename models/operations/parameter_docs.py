@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,12 +32,14 @@ def list_form(spec: type[Operation]) -> str:
     if set(spec.example) == {spec.shorthand}:
         return f"{spec.op}={spec.example[spec.shorthand or '']}"
     values = spec.model_validate(dict(spec.example)).document()
-    return json.dumps({"op": spec.op, **{name: values[name] for name in spec.example}})
+    said = {"op": spec.op, **{name: values[name] for name in spec.example}}
+    return json.dumps(said, ensure_ascii=False)
 
 
 def curl_fields(spec: type[Operation]) -> str:
     """Return the operation's example as curl's options, e.g. `` -F scale=2``."""
-    return "".join(f" -F {name}={value}" for name, value in spec.example.items())
+    fields = (f"{name}={value}" for name, value in spec.example.items())
+    return "".join(f" -F {shlex.quote(field)}" for field in fields)
 
 
 def parameter_rows(spec: type[Operation]) -> list[ParameterRow]:

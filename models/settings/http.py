@@ -84,6 +84,11 @@ class HttpSettings(Group):
         None,
         description="Folder below which POST /items/ reads and writes; empty: that route is off.",
     )
+    presets_file: Path | None = Field(
+        None,
+        description="TOML file with presets for POST /process (docs/presets.md); empty: there are "
+        "none. It is read when the service starts.",
+    )
     legacy_status: bool = Field(
         False,
         description="Report PENDING instead of STARTED, for clients of the older upscaler that do "

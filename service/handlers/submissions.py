@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from aiohttp import web
@@ -27,13 +28,12 @@ from service.openapi.other_bodies import (
     submission_body,
 )
 from service.query import REDIRECT, WAIT
+from service.submissions.preset_fields import OPERATIONS_FIELDS
 from service.submissions.submission_request import SubmissionRequest
 from service.uploads.form import FormShape
 
 IMAGE_FIELDS = dict.fromkeys(("image", "images", "images[]", "file", "files"), ACCEPTED_FORMATS)
 """Names of the file field with their formats; the first is documented, the others are aliases."""
-
-_OPERATIONS_FIELDS = ("operations", "operations[]")
 
 SUBMISSION_RESPONSES = {
     200: ResponseSpec(
@@ -113,12 +113,13 @@ async def _submit(request: web.Request, op: str) -> web.StreamResponse:
         "curl -F image=@cat.png -F operations=resize=2 -F operations=grayscale {url}/process",
         """curl -F image=@cat.png -F 'operations=["split", "blur=25"]' {url}/process""",
         "curl -F image=@cat.png -F image=@dog.jpg -F operations=split -F format=webp {url}/process",
+        "curl -F image=@cat.png -F preset=shop-photo {url}/process",
     ),
 )
 async def process(request: web.Request) -> web.StreamResponse:
     """POST /process: several operations, in order."""
-    shape = image_form(request.app[SETTINGS].uploads, repeated=frozenset(_OPERATIONS_FIELDS))
-    return await SubmissionRequest.handle(request, shape, _pipeline)
+    shape = image_form(request.app[SETTINGS].uploads, repeated=frozenset(OPERATIONS_FIELDS))
+    return await SubmissionRequest.handle(request, replace(shape, presets=True), _pipeline)
 
 
 @endpoint(
@@ -163,12 +164,12 @@ def _pipeline(submission: SubmissionRequest) -> Sequence[Operation]:
         BadParameter: another field was sent, or an operation is invalid.
     """
     fields = submission.form.fields
-    values = [value for name in _OPERATIONS_FIELDS for value in fields.popall(name, [])]
+    values = [value for name in OPERATIONS_FIELDS for value in fields.popall(name, [])]
     if fields:
         unknown = ", ".join(f"{name[:40]!a}" for name in fields)
         raise BadParameter(
-            f"unknown field {unknown}; known: operations, format, quality, progressive, max_bytes, "
-            "email, callback_url, report, metadata "
+            f"unknown field {unknown}; known: operations, preset, format, quality, progressive, "
+            "max_bytes, email, callback_url, report, metadata "
             "(parameters belong to their operation)",
             parameter=next(iter(fields))[:40],
         )

@@ -11,11 +11,19 @@ from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import list_form
 from models.outbound.url import MAX_URL_CHARACTERS
 from models.outbox.email_address import MAX_CHARACTERS
+from models.presets import NAME_PATTERN
 from models.settings.uploads import UploadSettings
 from service.openapi.endpoint import Schema
 from service.openapi.limits import format_bytes
 
 _AUTO = "auto: avif or webp if the request's Accept names it, else the format of the image."
+
+_PRESET = {
+    "type": "string",
+    "pattern": NAME_PATTERN,
+    "description": "Name of a preset of GET /presets, in place of operations: its operations, and "
+    "each of its options that is not sent beside it.",
+}
 
 PICTURE_REQUIRED = {"if": {"not": {"required": ["image_url"]}}, "then": {"required": ["image"]}}
 """Of a submission: one of both. Not as anyOf, of which generators of clients make a body without
@@ -47,9 +55,11 @@ def pipeline_form(settings: UploadSettings) -> Schema:
     fields = {
         **_pictures(settings),
         "operations": _operations_field(settings),
+        "preset": _PRESET,
         **_common_fields(settings),
     }
-    return {**_form(fields, ["operations"]), **PICTURE_REQUIRED}
+    operations = {"if": {"not": {"required": ["preset"]}}, "then": {"required": ["operations"]}}
+    return {**_form(fields, []), **PICTURE_REQUIRED, "allOf": [operations]}
 
 
 def convert_form(settings: UploadSettings) -> Schema:

@@ -27,6 +27,7 @@ from service.submissions.callbacks import add_callback, validate_callback_url
 from service.submissions.fetching import fetch_pictures
 from service.submissions.formats import AUTO_FORMAT, preferred_format, read_format
 from service.submissions.groups import create_group
+from service.submissions.preset_fields import expand_preset
 from service.submissions.task_creator import TASK_CREATOR, TaskSpec
 from service.task_response import respond_group, respond_task
 from service.uploads.disk_space import DISK_SPACE
@@ -79,6 +80,8 @@ class SubmissionRequest:
         """
         submission = cls(request)
         async with submission.receive(shape):
+            if shape.presets:
+                await expand_preset(request, submission.form.fields)
             await submission.read_options(own)
             await submission.create_tasks(operations(submission))
         return await submission.respond()

@@ -29,6 +29,7 @@ class FormShape:
     ``max_files``: how many files. ``repeated``: names of text fields that may occur several times.
     ``known``: the names of all text fields; None: the route checks them later. ``other_bodies``:
     the form may also be JSON, or a picture whose fields stand in the query, and may have IMAGE_URL.
+    ``presets``: the field PRESET may stand for operations and options.
     """
 
     file_fields: Mapping[str, tuple[InputFormat, ...]]
@@ -36,6 +37,7 @@ class FormShape:
     repeated: frozenset[str] = frozenset()
     known: tuple[str, ...] | None = None
     other_bodies: bool = False
+    presets: bool = False
 
     @property
     def file_field(self) -> str:

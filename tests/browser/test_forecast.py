@@ -29,6 +29,8 @@ _CASES: list[tuple[InputFormat, OutputFormat, list[tuple[str, dict[str, Any]]]]]
     ("png", "webp", [("convert", {"format": "webp", "quality": "lossless"})]),
     ("png", "png", [("grayscale", {}), ("rotate", {"angle": 90}), ("upscale", {"scale": 2})]),
     ("png", "png", [("split", {}), ("grayscale", {})]),
+    ("png", "png", [("smartcrop", {"ratio": "16:9"}), ("upscale", {"scale": 2})]),
+    ("png", "png", [("smartcrop", {"width": 300, "height": 400}), ("upscale", {"scale": 4})]),
 ]
 
 

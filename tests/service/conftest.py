@@ -20,8 +20,10 @@ def darkroom_with_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
     (folder / "cat.png").write_bytes(images.png(41, 30))
     (folder / "dog.jpg").write_bytes(images.jpeg(60, 40))
     (folder / "holiday.gif").write_bytes(animation())
+    (folder / "presets.toml").write_text('[shop-photo]\noperations = ["smartcrop=1:1"]\n')
     settings = {
         "IMAGES_ROOT": str(folder),
+        "PRESETS_FILE": str(folder / "presets.toml"),
         "WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
         "WEBHOOK_PORTS": "9",
     }

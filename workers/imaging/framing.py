@@ -17,11 +17,14 @@ _LUMA = (0.299, 0.587, 0.114)  # of red, green and blue: ITU-R BT.601, as in gra
 _WHITE_8 = 255
 
 
-def middle(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Return the largest part in the middle that has the shape of ``size`` (width, height), a view.
+def part(
+    picture: Picture, size: tuple[int, int], place: tuple[float, float] = (0.5, 0.5)
+) -> Picture:
+    """Return the largest part that has the shape of ``size`` (width, height), as a view.
 
-    It is up to half a pixel off, of the decoded ones. Where it is made much smaller, the part may
-    end inside a pixel, as ``content_box`` says; no larger picture has to be made before the cut.
+    ``place``: where it stands, of what is free on each axis: 0 is left or top, 0.5 the middle. It
+    is up to half a pixel off, of the decoded ones. Where it is made much smaller, the part may end
+    inside a pixel, as ``content_box`` says; no larger picture has to be made before the cut.
     """
     left, top, right, bottom = picture.content_box or (
         0.0,
@@ -34,20 +37,22 @@ def middle(picture: Picture, size: tuple[int, int]) -> Picture:
     if (across, down) == (right - left, bottom - top):
         return picture
     exact = across >= _EXACT * size[0] and down >= _EXACT * size[1]
-    x, start_x, stop_x = _cut(left, right, across, exact)
-    y, start_y, stop_y = _cut(top, bottom, down, exact)
-    part = picture.window(x, y, math.ceil(stop_x) - x, math.ceil(stop_y) - y)
+    x, start_x, stop_x = _cut(left, right, across, exact, place[0])
+    y, start_y, stop_y = _cut(top, bottom, down, exact, place[1])
+    cut = picture.window(x, y, math.ceil(stop_x) - x, math.ceil(stop_y) - y)
     if not exact:
-        return part
-    return replace(part, content_box=(start_x - x, start_y - y, stop_x - x, stop_y - y))
+        return cut
+    return replace(cut, content_box=(start_x - x, start_y - y, stop_x - x, stop_y - y))
 
 
-def _cut(start: float, stop: float, length: float, exact: bool) -> tuple[int, float, float]:
-    """Return the first pixel of the middle, its start and its stop on one axis."""
+def _cut(
+    start: float, stop: float, length: float, exact: bool, place: float
+) -> tuple[int, float, float]:
+    """Return the first pixel of the part, its start and its stop on one axis."""
     if length == stop - start:  # all of it, which may start and end inside a pixel
         return math.floor(start), start, stop
     size = length if exact else max(1, round(length))
-    first = round(start + (stop - start - size) / 2)
+    first = round(start + (stop - start - size) * place)
     first = max(math.ceil(start), min(first, math.floor(stop - size)))
     return first, first, min(first + size, stop)
 
@@ -62,8 +67,7 @@ def pad(picture: Picture, size: tuple[int, int], colour: tuple[int, int, int, in
         return picture
     left, top = (size[0] - picture.width) // 2, (size[1] - picture.height) // 2
     right, bottom = size[0] - picture.width - left, size[1] - picture.height - top
-    *rgb, opacity = (value * picture.max_value // _WHITE_8 for value in colour)
-    luma = round(sum(share * value for share, value in zip(_LUMA, rgb, strict=True)))
+    opacity = colour[3] * picture.max_value // _WHITE_8
 
     def surrounded(plane: Samples, value: tuple[int, ...]) -> Samples:
         around = cv2.copyMakeBorder(
@@ -75,6 +79,14 @@ def pad(picture: Picture, size: tuple[int, int], colour: tuple[int, int, int, in
     if alpha is None and opacity < picture.max_value:
         alpha = np.full(picture.pixels.shape[:2], picture.max_value, picture.pixels.dtype)
     return picture.with_pixels(
-        surrounded(picture.pixels, (luma,) if picture.pixels.ndim == 2 else tuple(rgb[::-1])),
+        surrounded(picture.pixels, samples_of(picture, colour[:3])),
         None if alpha is None else surrounded(alpha, (opacity,)),
     )
+
+
+def samples_of(picture: Picture, rgb: tuple[int, int, int]) -> tuple[int, ...]:
+    """Return the samples that ``rgb``, 0 to 255, has in ``picture``: blue, green, red, or gray."""
+    red, green, blue = (value * picture.max_value // _WHITE_8 for value in rgb)
+    if picture.pixels.ndim == 2:
+        return (round(sum(s * v for s, v in zip(_LUMA, (red, green, blue), strict=True))),)
+    return blue, green, red

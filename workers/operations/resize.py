@@ -24,7 +24,7 @@ def resize(picture: Picture, spec: Resize, tools: Tools) -> Picture:
     (size,) = spec.output_sizes(*picture.size)
     enlarge_filter = _FILTERS[spec.filter]
     if spec.fit == "cover":
-        made = resample(framing.middle(picture, size), size, enlarge_filter)
+        made = resample(framing.part(picture, size), size, enlarge_filter)
     else:
         made = resample(picture, spec.drawn_size(*picture.size), enlarge_filter)
     made = made.printed_alike(*_factors(picture.size, size, spec))

@@ -14,6 +14,6 @@ def thumbnail(picture: Picture, spec: Thumbnail, tools: Tools) -> Picture:
     """Return ``picture`` shrunk by averaging areas, or as large as it is if it fits already."""
     (size,) = spec.output_sizes(*picture.size)
     if spec.fit == "cover":
-        return resample(framing.middle(picture, size), size)
+        return resample(framing.part(picture, size), size)
     made = resample(picture, spec.drawn_size(*picture.size))
     return framing.pad(made, size, rgba(spec.colour)) if spec.fit == "pad" else made

@@ -161,8 +161,8 @@ function writeRect(fields, rect) {
 
 /** Put rarely used free-text fields, e.g. the name of a network, under "More". */
 function layOut(spec, fields) {
-  const { properties } = spec.parameters;
-  const rare = (name) => properties[name].type === "string" && !properties[name].enum;
+  const { properties, required = [] } = spec.parameters;
+  const rare = (name) => properties[name].type === "string" && !properties[name].enum && !required.includes(name);
   const nodes = (of) => of.map((name) => fields[name].node);
   const names = Object.keys(fields);
   const folded = nodes(names.filter(rare));

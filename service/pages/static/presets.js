@@ -1,12 +1,13 @@
-/** Presets: operations and a format under a name; some are given, others a person's own, kept in this browser. */
+/** Presets: operations and a format under a name; given by the page or the service, or a person's own, kept in this browser. */
 
+import { callApi } from "./api.js";
 import { byId, el } from "./dom.js";
 import { t } from "./text.js";
 
 const STORAGE_KEY = "darkroom.presets";
 const MAX_OWN = 20; // more would be no choice in sight
 
-/** @typedef {{name: string, operations: {op: string}[], format: string, quality?: string, metadata?: string}} Preset */
+/** @typedef {{name: string, description?: string, operations: {op: string}[], format: string, quality?: string, metadata?: string}} Preset */
 
 /** The given ones, as far as this server has their operations. @param {Map<string, any>} specs @returns {Preset[]} */
 function givenPresets(specs) {
@@ -21,6 +22,19 @@ function givenPresets(specs) {
   if (specs.has("thumbnail"))
     presets.push({ name: t("preset.thumbnail"), operations: [{ op: "thumbnail", width: 300, height: 300 }], format: "webp" });
   return presets;
+}
+
+/**
+ * A preset of GET /presets as the form has it: what the form has no field for is a step of it, if the format is known.
+ * @returns {Preset|null}
+ */
+function fromService({ name, description, operations, format = "", quality, max_bytes, progressive, metadata = "" }) {
+  const file = { format: { jpg: "jpeg", auto: "" }[format] ?? format, quality: quality === undefined ? "" : `${quality}` };
+  if (!max_bytes && !progressive && quality !== "lossless") return { name, description, operations, ...file, metadata };
+  if (!file.format) return null;
+  const convert = { op: "convert", format: file.format, quality, max_bytes };
+  if (progressive) convert.progressive = 1;
+  return { name, description, operations: [...operations, convert], format: "", metadata };
 }
 
 export class Presets {
@@ -43,11 +57,18 @@ export class Presets {
     });
     byId("keep-preset").addEventListener("click", () => this.save(byId("preset-name").value.trim()));
     this.show();
+    callApi("GET", "/presets").then(
+      ({ presets }) => {
+        this.given.push(...presets.map(fromService).filter((each) => each?.operations.every(({ op }) => form.specs.has(op))));
+        this.show();
+      },
+      () => {}, // without them the page has its own
+    );
   }
 
   show() {
     const use = (preset) =>
-      el("button", { type: "button", text: preset.name, "aria-pressed": "false", onclick: () => this.use(preset) });
+      el("button", { type: "button", text: preset.name, title: preset.description, "aria-pressed": "false", onclick: () => this.use(preset) });
     const own = (preset) => {
       const label = t("preset.remove", { name: preset.name });
       const remove = el("button", { type: "button", class: "plain", text: "✕", "aria-label": label });

@@ -27,6 +27,11 @@ const RULES = {
   },
   split: (size) => scaled(size, 0.5),
   crop: (size, { width, height }) => (width && height ? { width, height } : size),
+  smartcrop(size, { ratio = "1:1", width, height }) {
+    if (width && height && width <= size.width && height <= size.height) return { width, height };
+    const [across, down] = width && height ? [width, height] : ratio.split(":").map(Number);
+    return scaled({ width: across, height: down }, Math.min(size.width / across, size.height / down));
+  },
   rotate: (size, { angle }) => (angle % 180 ? { width: size.height, height: size.width } : size),
 };
 

@@ -46,7 +46,7 @@ export function makeField(name, schema, more = {}) {
   if (values) field = select(attributes, values, schema, more, kind);
   else if (kinds.length > 1) field = either(attributes, kinds);
   else if (kind.type === "boolean") field = checkbox(attributes, schema);
-  else if (kind.type === "string") field = text(attributes, schema, kind);
+  else if (kind.type === "string") field = text(attributes, schema, kind, more);
   else field = number(attributes, schema, kind, more);
   const node = el(
     "div",
@@ -116,9 +116,9 @@ function checkbox(attributes, schema) {
   return { control, read, write };
 }
 
-function text(attributes, schema, kind) {
+function text(attributes, schema, kind, { required, example }) {
   const length = { maxlength: kind.maxLength, placeholder: schema.default };
-  const control = el("input", { ...attributes, ...length, type: "text" });
+  const control = el("input", { ...attributes, ...length, type: "text", required, value: required ? example : null });
   return emptyIsDefault(control, (value) => value);
 }
 

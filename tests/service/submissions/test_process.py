@@ -45,6 +45,32 @@ async def test_fit_flip_sharpen_and_adjust(client: Any, settings: Settings) -> N
         small = form(TWO[:1], width="9", height="6", fit="cover")
         body = await (await client.post("/thumbnail?wait=30", data=small)).json()
         assert [(r["width"], r["height"]) for r in body["results"]] == [(9, 6)]
+        body = await (
+            await client.post("/smartcrop?wait=30", data=form(TWO[:1], ratio="2:4"))
+        ).json()
+        (result,) = body["results"]
+        assert (result["name"], result["width"], result["height"]) == (
+            "cat-smartcrop-1-2.png",
+            15,
+            30,
+        )
+
+
+async def test_a_watermark(client: Any, settings: Settings) -> None:
+    """Its text is a field like others: a form, JSON and a list say the same task."""
+    async with working(settings):
+        data = form(TWO[:1], text="© Änne 你好", place="top", opacity="100")
+        body = await (await client.post("/watermark?wait=30", data=data)).json()
+        (result,) = body["results"]
+        assert (result["name"], result["width"], result["height"]) == ("cat-watermark.png", 40, 30)
+        assert body["operations"][0]["text"] == "© Änne 你好"
+        said = {"op": "watermark", "text": " © A\u0308nne 你好", "place": "top", "opacity": 100}
+        again = await client.post("/process", data=form(TWO[:1], operations=json.dumps(said)))
+        assert (again.status, (await again.json())["task_id"]) == (200, body["task_id"])
+        other = await client.post("/watermark", data=form(TWO[:1], text="© Anne"))
+        assert (other.status, (await other.json())["operations"][0]["size"]) == (202, 5)
+    response = await client.post("/watermark", data=form(TWO[:1], text="a\r\nb"))
+    assert "letter 2 is U+000D" in (await refused(response, 422, "bad_parameter"))["detail"]
 
 
 async def test_a_fit_without_a_box_is_refused(client: Any) -> None:

@@ -24,9 +24,11 @@ KEPT = (
     "flip=vertical",
     '{"op": "crop", "width": 9, "height": 7}',
     "grayscale",
+    "smartcrop",
 )
 OPERATION = {  # factors across and down
     **dict.fromkeys((*KEPT, "blur=3", "sharpen", "adjust", "thumbnail=20", "restore"), (1, 1)),
+    '{"op": "watermark", "text": "x", "size": 25}': (1, 1),
     "upscale=2": (2, 2),
     "resize=0.5": (0.5, 0.5),
     '{"op": "resize", "width": 13}': (13 / 40, 13 / 40),
