@@ -20,6 +20,7 @@ from tests.support.paths import ROOT
 SOURCES = {
     "run": "requirements.txt",
     "standalone": "requirements-standalone.txt",
+    "heic": "requirements-heic.txt",
     "dev": "requirements-dev.txt",
     "training": "training/requirements.txt",
 }
@@ -69,7 +70,7 @@ def test_a_lock_pins_each_requirement_and_hashes_every_file(lock: str) -> None:
         assert all(re.fullmatch(r"[0-9a-f]{64}", each) for each in package.hashes), name
 
 
-@pytest.mark.parametrize("lock", ["run", "standalone", "dev"])
+@pytest.mark.parametrize("lock", ["run", "standalone", "heic", "dev"])
 def test_a_lock_holds_exactly_the_transitive_requirements(lock: str) -> None:
     locked = locks.read(lock)
     wanted = closure(list(requirements_in(ROOT / SOURCES[lock])), set(locked))
@@ -79,7 +80,7 @@ def test_a_lock_holds_exactly_the_transitive_requirements(lock: str) -> None:
 
 def test_the_locks_agree() -> None:
     everything = locks.read("dev")
-    for lock in ("run", "standalone", "training"):
+    for lock in ("run", "standalone", "heic", "training"):
         for name, package in locks.read(lock).items():
             other = everything.get(name, package)  # training has some of its own
             assert (package.version, package.hashes) == (other.version, other.hashes), name
@@ -127,7 +128,7 @@ def test_a_changed_file_is_not_installed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("packages", "requirements"),
     [
-        (PRODUCT_PACKAGES, ("requirements.txt",)),
+        (PRODUCT_PACKAGES, ("requirements.txt", "requirements-heic.txt")),
         (
             (*PRODUCT_PACKAGES, "tests", "bench", "docs", "training"),
             ("requirements-dev.txt", "training/requirements.txt", "training/torch.txt"),
