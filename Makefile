@@ -74,12 +74,13 @@ lock: .venv/.dev
 	$(LOCK) requirements.txt -c locks/dev.txt -o locks/run.txt
 	$(LOCK) requirements.txt requirements-standalone.txt -c locks/dev.txt -o locks/standalone.txt
 	$(LOCK) requirements-mcp.txt -c locks/dev.txt -o locks/mcp.txt
+	$(LOCK) requirements-heic.txt -c locks/dev.txt -o locks/heic.txt
 	$(LOCK) training/requirements.txt -c locks/dev.txt -o locks/training.txt
 
 # Asks the package index's advisories about every locked version; needs a network that reaches them.
 AUDIT := $(PY) -m pip_audit --strict --progress-spinner off --disable-pip --require-hashes
 audit: .venv/.dev
-	@$(AUDIT) $(foreach lock,standalone mcp dev training,-r locks/$(lock).txt) || { echo >&2 \
+	@$(AUDIT) $(foreach lock,standalone mcp heic dev training,-r locks/$(lock).txt) || { echo >&2 \
 	"make audit: failed. Either a package above has a known vulnerability, or the index's advisories" \
 	"were not reached (a mirror may lack them) and NOTHING WAS AUDITED: see above which."; exit 1; }
 

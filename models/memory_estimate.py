@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from models.errors import BadParameter, TooMuchMemory
-from models.images.inspect import ImageHeader, OutputFormat
+from models.images.inspect import ImageHeader, InputFormat, OutputFormat
 from models.networks.catalogue import Catalogue
 from models.operations import Operation
 from models.operations.steps import final_encoding
@@ -19,9 +19,18 @@ BASE_BYTES = 200 * _MB
 """Bytes of a child process with its libraries, both engines and a compiled network."""
 
 # Bytes a pixel, measured by `python -m bench.memory` and rounded up. They assume the worst: every
-# JPEG is CMYK, every PNG is rotated and has a gamma.
-_DECODE_OTHER = {"jpeg": 16, "gif": 24}
-_DECODE = {  # by bits a sample and channels
+# JPEG is CMYK, every PNG is rotated and has a gamma, every WebP is lossless noise with alpha, so
+# that its file is as large as its pixels. No decoder but JPEG's can decode less than all.
+_DECODE_OTHER: dict[tuple[InputFormat, int], int] = {  # by format and bits a sample
+    ("jpeg", 8): 16,
+    ("gif", 8): 24,
+    ("webp", 8): 30,
+    ("avif", 8): 24,
+    ("avif", 16): 44,
+    ("heic", 8): 20,
+    ("heic", 16): 32,
+}
+_DECODE = {  # of PNG, TIFF and BMP, by bits a sample and channels
     (8, 1): 6,
     (8, 2): 14,
     (8, 3): 15,
@@ -51,7 +60,7 @@ def predict(header: ImageHeader, operations: Sequence[Operation], output: Output
     found, kind = [(header.width, header.height)], header.kind
     depth, channels = header.samples
     before, alpha = header.width * header.height, channels in {2, 4}
-    peak = before * (_DECODE_OTHER.get(kind) or _DECODE[depth, channels])
+    peak = before * (_DECODE_OTHER.get((kind, depth)) or _DECODE[depth, channels])
     for operation in operations:
         found = [part for each in found for part in operation.output_sizes(*each)]
         after = sum(width * height for width, height in found)

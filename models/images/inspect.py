@@ -4,20 +4,34 @@ from __future__ import annotations
 
 import mmap
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from functools import partial
+from importlib.util import find_spec
+from typing import Literal, Protocol, get_args
 
 from models.errors import TooManyPixels, UnsupportedFormat
-from models.images import avif, gif, jpeg, png, webp
+from models.images import avif, bmp, gif, heif, jpeg, png, tiff, webp
 from models.images.icc import jpeg_profile_bytes, png_profile_bytes
 from models.images.signatures import SNIFFED_BYTES, name_of
+from models.images.structure import Bytes, Facts
 
-InputFormat = Literal["png", "jpeg", "gif"]
-"""Formats of inputs; GIF only on legacy routes."""
+InputFormat = Literal["png", "jpeg", "webp", "gif", "avif", "tiff", "bmp", "heic"]
+"""Formats of inputs: INPUT_FORMATS says which of them a service takes."""
 OutputFormat = Literal["png", "jpeg", "webp", "avif"]
 """Formats of results."""
 ACCEPTED_FORMATS: tuple[InputFormat, ...] = ("png", "jpeg")
+"""The default, and all that the calls of older services take, but for GIF where they took it."""
+INPUT_MEDIA_TYPES: dict[InputFormat, str] = {
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "webp": "image/webp",
+    "gif": "image/gif",
+    "avif": "image/avif",
+    "tiff": "image/tiff",
+    "bmp": "image/bmp",
+    "heic": "image/heic",
+}
 MEDIA_TYPES: dict[OutputFormat, str] = {
     "png": "image/png",
     "jpeg": "image/jpeg",
@@ -46,12 +60,18 @@ MAX_SIDE_PIXELS: dict[OutputFormat, int] = {
 }
 """Longest side that libpng, libjpeg-turbo and libwebp can write, and that libavif reads."""
 
-_READ_SIZE = {
+_READ_RESULT_SIZE: dict[OutputFormat, Callable[[Bytes], tuple[int, int]]] = {
     "png": png.read_size,
     "jpeg": jpeg.read_size,
-    "gif": gif.read_size,
     "webp": webp.read_size,
     "avif": avif.read_size,
+}
+_READ_FACTS: dict[str, Callable[[Bytes], Facts]] = {
+    "webp": webp.read_facts,
+    "avif": partial(heif.read_facts, name="AVIF"),
+    "tiff": tiff.read_facts,
+    "bmp": bmp.read_facts,
+    "heic": partial(heif.read_facts, name="HEIC"),
 }
 _SAMPLES: dict[str, tuple[int, int]] = {"jpeg": (8, 3), "gif": (8, 4)}
 
@@ -61,11 +81,11 @@ class ImageHeader:
     """Header of an image file; sides in pixels, upright, after its EXIF orientation.
 
     ``depth``: bits a sample, 8 or 16; ``channels``: 1 to 4 with alpha, both of the decoded picture.
-    They are read from PNGs; ``samples`` has them of every format. ``profile_bytes``: of its ICC
-    profile, unpacked.
+    ``samples`` has them of every format: in the header of a JPEG or GIF they are not looked for.
+    ``profile_bytes``: of its ICC profile, unpacked.
     """
 
-    kind: InputFormat | OutputFormat
+    kind: InputFormat
     width: int
     height: int
     depth: int = 16
@@ -79,13 +99,16 @@ class ImageHeader:
 
     @property
     def format(self) -> OutputFormat:
-        """Default format of results: that of the input, PNG for a GIF."""
-        return "png" if self.kind == "gif" else self.kind
+        """Default format of results: that of the input if results may have it.
+
+        Of others PNG, without a loss; JPEG of a HEIC, which cameras write, unless it has alpha.
+        """
+        if self.kind in MEDIA_TYPES:
+            return self.kind
+        return "jpeg" if self.kind == "heic" and self.channels < 4 else "png"
 
 
-def sniff(
-    start: bytes, accepted: Sequence[InputFormat | OutputFormat] = ACCEPTED_FORMATS
-) -> InputFormat | OutputFormat:
+def sniff(start: bytes, accepted: Sequence[InputFormat] = ACCEPTED_FORMATS) -> InputFormat:
     """Return the format of a file by its first bytes: ``SNIFFED_BYTES``, if it has as many.
 
     Raises:
@@ -93,15 +116,37 @@ def sniff(
     """
     named = name_of(start)
     for kind in accepted:
-        if named.lower() == kind:
+        if named.lower() == kind or _may_be(named, kind):
             return kind
-    *others, last = (kind.upper() for kind in accepted)
     raise UnsupportedFormat(
         f"{f'the format of the file is {named}' if named else 'not an image'}, judged by its first "
-        f"bytes; send {', '.join(others)}{' or ' if others else ''}{last}",
+        f"bytes; send {names_of(accepted)}",
         measured=named or "unknown",
         accepted=list(accepted),
     )
+
+
+def _may_be(named: str, kind: InputFormat) -> bool:
+    """Return whether what ``name_of`` calls ``named`` may be of ``kind``: its walk tells."""
+    return (kind == "heic" and named == "HEIF") or (kind == "tiff" and named.startswith("TIFF or"))
+
+
+def decoded_formats() -> tuple[InputFormat, ...]:
+    """Return the formats that workers on this machine can decode: HEIC needs pi-heif, an extra."""
+    kinds: tuple[InputFormat, ...] = get_args(InputFormat)
+    return tuple(kind for kind in kinds if kind != "heic" or find_spec("pi_heif") is not None)
+
+
+def file_types(kinds: Sequence[InputFormat]) -> str:
+    """Return the ``accept`` attribute of a file input: few systems know the media type of HEIC."""
+    types = [INPUT_MEDIA_TYPES[kind] for kind in kinds]
+    return ",".join([*types, *((".heic", ".heif") if "heic" in kinds else ())])
+
+
+def names_of(kinds: Sequence[InputFormat]) -> str:
+    """Return the formats as alternatives, e.g. ``PNG, JPEG or GIF``."""
+    *others, last = (kind.upper() for kind in kinds)
+    return f"{', '.join(others)}{' or ' if others else ''}{last}"
 
 
 class SupportsFileno(Protocol):
@@ -112,7 +157,7 @@ class SupportsFileno(Protocol):
 
 def inspect(
     file: SupportsFileno,
-    accepted: Sequence[InputFormat | OutputFormat] = ACCEPTED_FORMATS,
+    accepted: Sequence[InputFormat] = ACCEPTED_FORMATS,
     start: int = 0,
     size: int = 0,
 ) -> ImageHeader:
@@ -120,24 +165,43 @@ def inspect(
 
     The picture takes ``size`` bytes from ``start``, a multiple of ``mmap.ALLOCATIONGRANULARITY``;
     size 0: up to the end. Nothing is decoded: PNG chunks are walked with their CRCs, JPEG segments
-    to the end of the picture, GIF blocks to the end mark, WebP chunks and AVIF boxes to
-    the end. A large file
-    takes some milliseconds: do not call it on the event loop.
+    to the end of the picture, GIF blocks to the end mark, WebP chunks to the end, the boxes of an
+    AVIF or HEIC and the first directory of a TIFF with the places of all data. A large file takes
+    some milliseconds: do not call it on the event loop.
 
     Raises:
-        UnsupportedFormat: the format is not in ``accepted``, or a kind of JPEG that is not decoded.
+        UnsupportedFormat: the format is not in ``accepted``, or a kind of it that is not decoded.
         BadImage: the structure is broken or the file ends early.
     """
     if os.fstat(file.fileno()).st_size == start:
         sniff(b"", accepted)
     with mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ, offset=start) as data:
         kind = sniff(data[:SNIFFED_BYTES], accepted)
-        width, height = _READ_SIZE[kind](data)
         if kind == "png":
-            samples = png.read_samples(data)
-            return ImageHeader(kind, width, height, *samples, png_profile_bytes(data))
-        profile = jpeg_profile_bytes(data) if kind == "jpeg" else 0
-    return ImageHeader(kind, width, height, profile_bytes=profile)
+            sides, samples = png.read_size(data), png.read_samples(data)
+            return ImageHeader(kind, *sides, *samples, png_profile_bytes(data))
+        if kind == "jpeg":
+            sides = jpeg.read_size(data)
+            return ImageHeader(kind, *sides, profile_bytes=jpeg_profile_bytes(data))
+        if kind == "gif":
+            return ImageHeader(kind, *gif.read_size(data))
+        found = _READ_FACTS[kind](data)
+        return ImageHeader(kind, *found.size, found.depth, found.channels, found.profile_bytes)
+
+
+def result_size(file: SupportsFileno, output: OutputFormat) -> tuple[int, int]:
+    """Return (width, height) of the result in ``file``: as ``inspect``, but stricter.
+
+    A WebP or AVIF is one picture that fills its canvas upright, and nothing follows it.
+
+    Raises:
+        UnsupportedFormat: it is of another format. BadImage: it is broken or ends early.
+    """
+    if os.fstat(file.fileno()).st_size == 0:
+        sniff(b"", (output,))
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        sniff(data[:SNIFFED_BYTES], (output,))
+        return _READ_RESULT_SIZE[output](data)
 
 
 def check_side(width: int, height: int, output: OutputFormat) -> None:

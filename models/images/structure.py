@@ -1,4 +1,4 @@
-"""Limits and checks that the container walks of PNG, JPEG, GIF and WebP share.
+"""Limits and checks that the container walks of all formats share.
 
 The walks decode nothing. Hostile files cost little: each walk is one pass with a bounded number of
 steps. Sizes are those of the upright picture, after its EXIF orientation.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import re
+from dataclasses import dataclass
 
 from models.errors import BadImage
 
@@ -21,6 +22,20 @@ MAX_EXIF_BYTES = 65_536
 
 _STEP_BYTES = 65_536
 """Bytes of a file that one call searches: a regular expression lets no other thread run."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a walk finds. ``size``: (width, height) in pixels, upright.
+
+    ``depth``: bits a sample, 8 or 16, and ``channels``: 1 to 4 with alpha, both of the decoded
+    picture, at most. ``profile_bytes``: of its colour profile.
+    """
+
+    size: tuple[int, int]
+    depth: int
+    channels: int
+    profile_bytes: int = 0
 
 
 def search(

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import get_args
 
-from models.settings.group import MIB, Group
+from pydantic import Field, field_validator
+
+from models.images.inspect import ACCEPTED_FORMATS, InputFormat, decoded_formats
+from models.settings.group import MIB, Group, split_list
 
 
 class UploadSettings(Group):
     """Limits of uploads and tasks."""
 
+    input_formats: str = Field(
+        ",".join(ACCEPTED_FORMATS),
+        description="Formats of pictures that may be sent: of png, jpeg, webp, gif, avif, tiff, "
+        "bmp and heic, which needs the package in locks/heic.txt, also where the workers are.",
+    )
     max_upload_bytes: int = Field(
         32 * MIB, ge=1, description="Largest picture file; a larger one is refused as it arrives."
     )
@@ -77,3 +85,22 @@ class UploadSettings(Group):
         description="Seconds an upload may send nothing, or fall behind UPLOAD_MIN_RATE, however "
         "fast it was before; then 408.",
     )
+
+    @field_validator("input_formats")
+    @classmethod
+    def _check_formats(cls, value: str) -> str:
+        named, known = {name.lower() for name in split_list(value)}, get_args(InputFormat)
+        if not named or named - {*known}:
+            raise ValueError(f"write formats of {', '.join(known)}, with commas between them")
+        if named - {*decoded_formats()}:
+            raise ValueError(
+                "heic needs the package pi-heif: .venv/bin/pip install --require-hashes -r "
+                "locks/heic.txt"
+            )
+        return ",".join(name for name in known if name in named)
+
+    @property
+    def accepted_formats(self) -> tuple[InputFormat, ...]:
+        """The formats that INPUT_FORMATS names."""
+        named = split_list(self.input_formats)
+        return tuple(each for each in get_args(InputFormat) if each in named)

@@ -13,17 +13,21 @@ from collections.abc import Iterable, Sequence
 from pydantic import BaseModel, ConfigDict
 
 from models.images.encoder_settings import EncoderSettings
-from models.images.inspect import MEDIA_TYPES, OutputFormat
+from models.images.inspect import MEDIA_TYPES, InputFormat, OutputFormat, decoded_formats
 from models.networks.catalogue import Catalogue, Weights
 from models.operations.fingerprint import PIPELINE_VERSION
 from models.settings import Settings
+
+_EXTRA_DECODERS: frozenset[InputFormat] = frozenset({"heic"})
+"""Formats that a worker decodes only with a package that it may lack."""
 
 
 class Abilities(BaseModel):
     """Of a worker: what it has; of a task: what it needs.
 
     ``parts``: the version of the pipeline, the settings of encoders by format, the precision of
-    networks, networks by their SHA-256. ``pixels`` and ``result_pixels``: the largest picture.
+    networks, networks by their SHA-256, decoders that are an extra. ``pixels`` and
+    ``result_pixels``: the largest picture.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +49,7 @@ class Abilities(BaseModel):
             *(_encoder(writing, output) for output in MEDIA_TYPES),
             _precision(settings),
             *map(_network, catalogue.available()),
+            *map(_decoder, _EXTRA_DECODERS & {*decoded_formats()}),
         }
         return cls(
             parts=tuple(sorted(parts)),
@@ -60,11 +65,16 @@ class Abilities(BaseModel):
         weights: Sequence[Weights],
         size: tuple[int, int],
         result_sizes: Sequence[tuple[int, int]],
+        kind: InputFormat = "png",
     ) -> Abilities:
-        """Return what a picture of ``size`` needs, by the settings of the service that promises."""
+        """Return what a picture of ``size`` needs, by the settings of the service that promises.
+
+        ``kind``: its format.
+        """
         parts = {_pipeline(), _encoder(settings.encoding.encoder_settings, output)}
         if weights:
             parts |= {_precision(settings), *map(_network, weights)}
+        parts |= {*map(_decoder, _EXTRA_DECODERS & {kind})}
         return cls(
             parts=tuple(sorted(parts)),
             pixels=size[0] * size[1],
@@ -92,6 +102,10 @@ def _pipeline() -> str:
 
 def _encoder(writing: EncoderSettings, output: OutputFormat) -> str:
     return " ".join([output, *map(str, writing.fingerprint_parts(output))])
+
+
+def _decoder(kind: InputFormat) -> str:
+    return f"decoder {kind}"
 
 
 def _precision(settings: Settings) -> str:

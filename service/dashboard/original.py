@@ -5,15 +5,13 @@ from __future__ import annotations
 from aiohttp import web
 
 from models.errors import NotFound, OriginalGone, UnsupportedFormat
-from models.images.inspect import InputFormat, sniff
+from models.images.inspect import INPUT_MEDIA_TYPES, sniff
 from models.images.signatures import SNIFFED_BYTES
 from service.app_keys import STORE
 from service.http.responses import stream_response
 from service.openapi.endpoint import ResponseSpec, endpoint
 from service.openapi.error_groups import STORE_ERRORS
 
-_KINDS: tuple[InputFormat, ...] = ("png", "jpeg", "gif")
-_MEDIA = tuple(f"image/{kind}" for kind in _KINDS)
 _UNKNOWN = "application/octet-stream"  # never a type that a browser runs
 
 
@@ -22,7 +20,9 @@ _UNKNOWN = "application/octet-stream"  # never a type that a browser runs
     "Download the original of a task",
     responses={
         200: ResponseSpec(
-            "The whole file.", media=(*_MEDIA, _UNKNOWN), headers=("Content-Disposition",)
+            "The whole file.",
+            media=(*INPUT_MEDIA_TYPES.values(), _UNKNOWN),
+            headers=("Content-Disposition",),
         )
     },
     errors=(NotFound, OriginalGone, *STORE_ERRORS),
@@ -60,6 +60,6 @@ async def serve(request: web.Request) -> web.StreamResponse:
 def _media_type(head: bytes) -> str:
     """Return the type that the first bytes say, not the name that the client gave."""
     try:
-        return f"image/{sniff(head, _KINDS)}"
+        return INPUT_MEDIA_TYPES[sniff(head, tuple(INPUT_MEDIA_TYPES))]
     except UnsupportedFormat:
         return _UNKNOWN

@@ -8,6 +8,7 @@ from aiohttp import web
 
 from models.error_members import meaning
 from models.errors import StoreUnavailable
+from models.images.inspect import file_types
 from models.networks.catalogue import Catalogue
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import summary
@@ -60,6 +61,7 @@ async def show(request: web.Request) -> web.StreamResponse:
         statuses=STATUS,
         meaning=meaning,
         limits=upload_limits(settings.uploads),
+        file_types=file_types(settings.uploads.accepted_formats),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from models.images.inspect import ACCEPTED_FORMATS
+from models.images.inspect import file_types
 from models.operations import OPERATIONS
 from service.app_keys import SETTINGS
 from service.auth.authenticator import AUTHENTICATOR
@@ -49,7 +49,8 @@ async def index(request: web.Request) -> web.StreamResponse:
             "upload.html",
             "/",
             settings=settings,
-            accepted=ACCEPTED_FORMATS,
+            accepted=settings.uploads.accepted_formats,
+            file_types=file_types(settings.uploads.accepted_formats),
             mebibytes=settings.uploads.max_upload_bytes / 2**20,
             megapixels=settings.uploads.max_pixels / 1e6,
             reshaping=" ".join(op for op, spec in OPERATIONS.items() if not spec.same_frame),

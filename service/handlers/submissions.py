@@ -10,7 +10,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from models.errors import BadParameter, BadRequest, RequestHeadTooLarge
-from models.images.inspect import ACCEPTED_FORMATS
+from models.images.inspect import InputFormat
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import curl_fields, summary
 from models.operations.steps import read_pipeline
@@ -32,8 +32,8 @@ from service.submissions.preset_fields import OPERATIONS_FIELDS
 from service.submissions.submission_request import SubmissionRequest
 from service.uploads.form import FormShape
 
-IMAGE_FIELDS = dict.fromkeys(("image", "images", "images[]", "file", "files"), ACCEPTED_FORMATS)
-"""Names of the file field with their formats; the first is documented, the others are aliases."""
+_IMAGE_FIELDS = ("image", "images", "images[]", "file", "files")
+"""Names of the file field; the first is documented, the others are aliases."""
 
 SUBMISSION_RESPONSES = {
     200: ResponseSpec(
@@ -154,7 +154,12 @@ def _require_picture(request: web.Request) -> None:
 
 def image_form(settings: UploadSettings, repeated: frozenset[str] = frozenset()) -> FormShape:
     """Return the form of a submission: up to MAX_BATCH images, and text fields."""
-    return FormShape(IMAGE_FIELDS, settings.max_batch, repeated, other_bodies=True)
+    return FormShape(image_fields(settings), settings.max_batch, repeated, other_bodies=True)
+
+
+def image_fields(settings: UploadSettings) -> dict[str, tuple[InputFormat, ...]]:
+    """Return the names of the file field with the formats that INPUT_FORMATS allows."""
+    return dict.fromkeys(_IMAGE_FIELDS, settings.accepted_formats)
 
 
 def _pipeline(submission: SubmissionRequest) -> Sequence[Operation]:

@@ -19,7 +19,7 @@ from models.tasks.task import Status, Task
 from service.app_keys import SETTINGS, STORE
 from service.auth.identity import identity
 from service.events.long_poll import long_poll_task
-from service.handlers.submissions import IMAGE_FIELDS, SUBMISSION_RESPONSES
+from service.handlers.submissions import SUBMISSION_RESPONSES, image_fields
 from service.http.errors import error_response
 from service.http.responses import json_response, stream_response
 from service.openapi import form_schemas
@@ -117,7 +117,7 @@ async def grayscale(request: web.Request) -> web.StreamResponse:
 async def convert(request: web.Request) -> web.StreamResponse:
     """POST /convert: convert ``image``; for ``file`` make a thumbnail, as the older service."""
     settings = request.app[SETTINGS]
-    pictures = {**IMAGE_FIELDS, _THUMBNAIL_FIELD: _WITH_GIF}
+    pictures = {**image_fields(settings.uploads), _THUMBNAIL_FIELD: _WITH_GIF}
     shape = FormShape(pictures, settings.uploads.max_batch, other_bodies=True)
     submission = SubmissionRequest(request)
     async with submission.receive(shape):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-from models.images.inspect import ACCEPTED_FORMATS, FORMAT_BY_EXTENSION, InputFormat
+from models.images.inspect import ACCEPTED_FORMATS, FORMAT_BY_EXTENSION, InputFormat, names_of
 from models.images.metadata import METADATA, MetadataChoice
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import list_form
@@ -116,7 +116,7 @@ def image_field(settings: UploadSettings, kinds: Sequence[InputFormat]) -> Schem
         "type": "string",
         "format": "binary",
         "contentMediaType": "application/octet-stream",
-        "description": f"A {' or '.join(kind.upper() for kind in kinds)} file, recognized by its "
+        "description": f"A {names_of(kinds)} file, recognized by its "
         f"content; at most {format_bytes(settings.max_upload_bytes)} (MAX_UPLOAD_BYTES) and "
         f"{settings.max_pixels:,} pixels (MAX_PIXELS).",
     }
@@ -137,7 +137,7 @@ def _pictures(settings: UploadSettings) -> dict[str, Schema]:
 
 
 def _images_field(settings: UploadSettings) -> Schema:
-    one = image_field(settings, ACCEPTED_FORMATS)
+    one = image_field(settings, settings.accepted_formats)
     return {
         "type": "array",
         "items": {key: value for key, value in one.items() if key != "description"},

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from models.images.inspect import ACCEPTED_FORMATS
 from models.settings.uploads import UploadSettings
 from service.openapi.endpoint import BYTES, FORM, JSON, URLENCODED, BodySpec, Schema
 from service.openapi.form_schemas import image_field
@@ -67,7 +66,7 @@ def _parameter(field: Schema, required: bool) -> Schema:
 
 
 def _picture(settings: UploadSettings) -> Schema:
-    field = image_field(settings, ACCEPTED_FORMATS)
+    field = image_field(settings, settings.accepted_formats)
     field["description"] += " Its own Content-Type, such as image/png, is taken as well."
     return field
 

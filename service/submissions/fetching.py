@@ -7,7 +7,6 @@ import asyncio
 from aiohttp import web
 
 from models.errors import BadImageUrl, TooLarge
-from models.images.inspect import ACCEPTED_FORMATS
 from service.app_keys import SETTINGS
 from service.auth.identity import client_id
 from service.auth.rate_limit import count_call
@@ -58,7 +57,8 @@ async def fetch_pictures(request: web.Request, form: Form, spool: Spool) -> list
         for number, url in waiting:
             await disk.free_space.check()
             name = name_in(url) or "image"
-            file = IncomingFile("image", name, own.new_file(), ACCEPTED_FORMATS, settings)
+            accepted = settings.accepted_formats
+            file = IncomingFile("image", name, own.new_file(), accepted, settings)
             fetched[number] = file
             await fetcher.fetch(url, client, file, count)
 

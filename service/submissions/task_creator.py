@@ -118,7 +118,7 @@ class TaskCreator:
             self.settings.networks.upscale_precision,
         )
         size = (header.width, header.height)
-        spec.needs = Abilities.for_task(self.settings, output, weights, size, sizes)
+        spec.needs = Abilities.for_task(self.settings, output, weights, size, sizes, header.kind)
         lock = self._locks.setdefault(spec.fingerprint, asyncio.Lock())
         async with lock:
             return await self._create_or_reuse(spec)

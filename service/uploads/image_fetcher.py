@@ -19,6 +19,7 @@ from aiohttp import web
 from yarl import URL
 
 from models.errors import BadImageUrl, TooLarge, UnsupportedFormat
+from models.images.inspect import INPUT_MEDIA_TYPES
 from models.outbound.resolver import AddressRefused
 from models.outbound.session import (
     FAILURES,
@@ -41,7 +42,6 @@ _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_FETCHES = 16  # at once in one service, half of them for one client: each holds a connection
 _HEADERS = {
     "User-Agent": "Darkroom",
-    "Accept": "image/png, image/jpeg",  # some servers would send WebP else
     "Accept-Encoding": "identity",
 }
 _FAULTS = {
@@ -58,6 +58,8 @@ class ImageFetcher:
     def __init__(self, settings: Settings) -> None:
         self.enabled = settings.fetch_urls_enabled
         self._uploads = settings.uploads
+        types = (INPUT_MEDIA_TYPES[kind] for kind in settings.uploads.accepted_formats)
+        self._headers = {**_HEADERS, "Accept": ", ".join(types)}  # some servers choose by it
         self._calls = settings.webhook
         self._policy = AddressPolicy(settings.webhook)
         self._session: aiohttp.ClientSession | None = None
@@ -135,7 +137,7 @@ class ImageFetcher:
         session = await self._open()
         for _ in range(_MAX_REDIRECTS + 1):
             async with asyncio.timeout(self._calls.webhook_timeout):
-                response = await session.get(url, headers=_HEADERS, allow_redirects=False)
+                response = await session.get(url, headers=self._headers, allow_redirects=False)
             async with response:
                 location = response.headers.get("Location")
                 if response.status not in _REDIRECTS or location is None:

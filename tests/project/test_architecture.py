@@ -109,6 +109,7 @@ def imports(path: Path) -> set[str]:
         ("limits", ("models/redis/rate_limiter.py",)),
         ("cv2", ("workers/", "training/", "bench/")),
         ("simplejpeg", ("workers/imaging/libjpeg.py",)),
+        ("pi_heif", ("workers/imaging/decoders.py",)),
         ("openvino", ("workers/upscaler/openvino.py", "bench/")),
         ("torch", ("training/",)),
         ("aiohttp", ("service/", "models/outbound/", "workers/webhooks/", "bench/")),

@@ -21,6 +21,7 @@ SOURCES = {
     "run": ("requirements.txt",),
     "standalone": ("requirements.txt", "requirements-standalone.txt"),
     "mcp": ("requirements-mcp.txt",),
+    "heic": ("requirements-heic.txt",),
     "dev": ("requirements-dev.txt",),
     "training": ("training/requirements.txt",),
 }
@@ -76,7 +77,7 @@ def test_a_lock_pins_each_requirement_and_hashes_every_file(lock: str) -> None:
         assert all(re.fullmatch(r"[0-9a-f]{64}", each) for each in package.hashes), name
 
 
-@pytest.mark.parametrize("lock", ["run", "standalone", "mcp", "dev"])
+@pytest.mark.parametrize("lock", ["run", "standalone", "mcp", "heic", "dev"])
 def test_a_lock_holds_exactly_the_transitive_requirements(lock: str) -> None:
     locked = locks.read(lock)
     wanted = closure(requirements_of(lock), set(locked))
@@ -86,7 +87,7 @@ def test_a_lock_holds_exactly_the_transitive_requirements(lock: str) -> None:
 
 def test_the_locks_agree() -> None:
     everything = locks.read("dev")
-    for lock in ("run", "standalone", "mcp", "training"):
+    for lock in ("run", "standalone", "mcp", "heic", "training"):
         for name, package in locks.read(lock).items():
             other = everything.get(name, package)  # training has some of its own
             assert (package.version, package.hashes) == (other.version, other.hashes), name
@@ -136,7 +137,12 @@ def test_a_changed_file_is_not_installed(tmp_path: Path) -> None:
     [
         (
             PRODUCT_PACKAGES,
-            ("requirements.txt", "requirements-standalone.txt", "requirements-mcp.txt"),
+            (
+                "requirements.txt",
+                "requirements-standalone.txt",
+                "requirements-mcp.txt",
+                "requirements-heic.txt",
+            ),
         ),
         (
             (*PRODUCT_PACKAGES, "tests", "bench", "docs", "training"),

@@ -142,6 +142,7 @@ def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO)
 
     from models.errors import AppError
     from models.operations import Encoding, load
+    from workers.imaging import decoders
     from workers.imaging.out_of_memory import naming_shortage
     from workers.pipeline import Pipeline
 
@@ -158,6 +159,7 @@ def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO)
             _send(output, {"progress": min(share, 1.0), "until": min(until, 1.0)})
 
     cv2.setNumThreads(request.threads)
+    decoders.use_threads(request.threads)
     try:
         pipeline = Pipeline(
             [load(document) for document in request.operations],

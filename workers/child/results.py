@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from models.errors import AppError, BadImage
 from models.images import jpeg, png
-from models.images.inspect import OutputFormat, inspect
+from models.images.inspect import OutputFormat, result_size
 from workers.child.protocol import Defect, Failed, Message, Succeeded, WrittenFile
 from workers.child.request import Request
 
@@ -65,12 +65,12 @@ def _collect_file(made: WrittenFile, kind: OutputFormat, child_folder: Path, cop
         raise ProtocolError("a SHA-256 that does not match the bytes")
     try:
         with copy.open("rb") as file:
-            header = inspect(file, (kind,))
+            width, height = result_size(file, kind)
             _check_end(file, kind)
     except AppError as error:
         raise ProtocolError(f"not a {kind} file: {error.detail}") from None
-    if (header.width, header.height) != (made.width, made.height):
-        raise ProtocolError(f"{header.width} x {header.height}, not {made.width} x {made.height}")
+    if (width, height) != (made.width, made.height):
+        raise ProtocolError(f"{width} x {height}, not {made.width} x {made.height}")
     made.path = str(copy)
 
 

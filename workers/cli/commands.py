@@ -16,16 +16,16 @@ import signal
 import stat
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from models import memory_estimate
 from models.errors import AppError, BadParameter
 from models.images.inspect import (
-    ACCEPTED_FORMATS,
     FORMAT_BY_EXTENSION,
     ImageHeader,
+    InputFormat,
     check_side,
     inspect,
 )
@@ -41,8 +41,6 @@ from workers.cli.progress_bar import print_line, progress_bar
 if TYPE_CHECKING:
     from workers.imaging.writer import Output
     from workers.upscaler.engine import Engine
-
-_INPUT_FORMATS = (*ACCEPTED_FORMATS, "gif")
 
 
 class CannotProcess(Exception):
@@ -161,7 +159,7 @@ def _process_one(
     from workers.imaging.out_of_memory import naming_shortage
     from workers.pipeline import Limits, Pipeline
 
-    header = _inspect(source)
+    header = _inspect(source, settings.uploads.accepted_formats)
     output_encoding = final_encoding(command.operations, command.format or header.format)
     for size in result_sizes(
         command.operations, (header.width, header.height), settings.uploads.max_output_pixels
@@ -209,13 +207,13 @@ def _process_one(
             written[target] = source
 
 
-def _inspect(source: Path) -> ImageHeader:
+def _inspect(source: Path, accepted: Sequence[InputFormat]) -> ImageHeader:
     if source.is_dir():
         raise CannotProcess("this is a folder; name the pictures in it")
     if source.exists() and not source.is_file():
         raise CannotProcess("not a regular file: pipes and devices cannot be read twice")
     with source.open("rb") as file:
-        return inspect(file, _INPUT_FORMATS)
+        return inspect(file, tuple(dict.fromkeys((*accepted, "gif"))))
 
 
 def _move_into_place(output: Output, target: Path, force: bool) -> None:

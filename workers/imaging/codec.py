@@ -9,7 +9,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from PIL import Image, JpegImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageFile, JpegImagePlugin, UnidentifiedImageError
 
 from models.errors import BadImage, TooManyPixels
 from models.images.exif import Orientation, read_orientation, upright_size
@@ -19,12 +19,15 @@ from models.operations import Size
 from workers.imaging import (
     colour_space,
     decoders,
+    deep_samples,
     depth16,
+    heif_file,
     icc_profile,
     jpeg_quality,
     losses,
     metadata,
     resolution,
+    tiff_metadata,
 )
 from workers.imaging.out_of_memory import is_out_of_memory
 from workers.imaging.picture import Picture, Samples
@@ -51,7 +54,7 @@ def decode(
     minimum_size: MinimumSize | None = None,
     keep: MetadataChoice = "none",
 ) -> Picture:
-    """Decode the PNG, JPEG or GIF file at ``path`` into grayscale or BGR, upright.
+    """Decode the image file at ``path``, of any input format, into grayscale or BGR, upright.
 
     ``minimum_size`` takes the upright (width, height) and returns the smallest size that suffices,
     or None for all; a decoder that can scale then decodes less. ``Picture.full_size`` is set when
@@ -59,9 +62,9 @@ def decode(
 
     ``keep``: which metadata the picture carries on.
 
-    EXIF orientation is applied; an animation gives its first frame; palettes are expanded; 16-bit
-    samples stay so, all others have 8; CMYK is converted to sRGB, through its profile if it has
-    one.
+    EXIF orientation is applied, of AVIF and HEIC their own; an animation gives its first frame, a
+    TIFF its first page; palettes are expanded; samples of more than 8 bits have 16, all others 8;
+    CMYK is converted to sRGB, through its profile if it has one.
 
     Raises:
         BadImage: the data is corrupt.
@@ -75,23 +78,25 @@ def decode(
             stored = str(file.tile[0].args) if file.tile else ""
             few = file.mode in {"1", "P"} or stored in _GRAY_KEY_SCALE
             full = _draft(file, minimum_size) if minimum_size else None
-            file.load()
+            deep = _load(file, path)
             # Read after load(): a PNG may carry EXIF and XMP after its pixels.
             exif = metadata.exif_of(file)
             orientation_tag = read_orientation(exif)
             gray = file.mode in _GRAY_MODES or stored in depth16.GRAY_MODES
+            gray = gray if deep is None else deep.pixels.ndim == 2
             space = colour_space.read(file, path, exif, gray)
             kept = metadata.read(file, keep)
-            file_notes = (*losses.read(file), *space.notes, *kept.notes)
+            file_notes = (*losses.read(file, path), *space.notes, *kept.notes)
             printed = resolution.read(file, exif)
             if printed is not None and orientation_tag >= 5:
                 printed = printed.turned()
-            if stored in depth16.RAW_MODES:
-                picture = replace(depth16.read(file, stored, path), icc=space.icc)
-            else:
-                _scale_key(file, stored)
-                picture = _to_picture(file, space.icc)
+            if deep is None and stored in depth16.RAW_MODES:
+                deep = depth16.read(file, stored, path)
+            icc = space.icc
+            picture = replace(deep, icc=icc) if deep else _read_pixels(file, stored, icc)
+            del deep
             picture = _upright(picture, orientation_tag)  # frees the picture as stored
+            heif_file.check_size(file, path, picture.size)
             picture = space.apply(picture)
             box = full and _content_box(picture.size, full, orientation_tag)
             return replace(
@@ -114,6 +119,20 @@ def decode(
         if is_out_of_memory(error):
             raise
         raise BadImage(f"the picture cannot be decoded: {decoders.reason(error)}") from None
+
+
+def _load(file: ImageFile.ImageFile, path: Path) -> Picture | None:
+    """Load ``file``, or return its pixels if they have more bits than Pillow keeps (but of a PNG).
+
+    Its EXIF is in ``file.info`` afterwards.
+    """
+    stored = tiff_metadata.orientation_of(file)
+    deep = deep_samples.read(file, path)
+    if deep is None:
+        file.load()
+    if file.format == "TIFF":
+        tiff_metadata.describe(file, stored)
+    return deep
 
 
 def _draft(file: Image.Image, minimum_size: MinimumSize) -> Size | None:
@@ -152,17 +171,18 @@ def _upright(picture: Picture, orientation_tag: Orientation) -> Picture:
     return replace(picture, pixels=np.asarray(turn(picture.pixels)), alpha=alpha)
 
 
-def _scale_key(file: Image.Image, stored: str) -> None:
-    """Scale the transparent gray (tRNS) of a 2- or 4-bit PNG as Pillow scales its samples."""
+def _read_pixels(file: Image.Image, stored: str, icc: bytes | None) -> Picture:
+    # Pillow scales the samples of 2 or 4 bits of a PNG, but not the transparent gray (tRNS).
     key = file.info.get("transparency")
     if isinstance(key, int) and stored in _GRAY_KEY_SCALE:
         file.info["transparency"] = key * _GRAY_KEY_SCALE[stored]
+    return _to_picture(file, icc)
 
 
 def _to_picture(image: Image.Image, icc: bytes | None) -> Picture:
     if image.mode == "CMYK":
         image, icc = icc_profile.to_srgb(image, icc), None
-    if "transparency" in image.info and image.mode in {"1", "L"}:
+    if image.mode == "La" or ("transparency" in image.info and image.mode in {"1", "L"}):
         image = image.convert("LA")
     elif "transparency" in image.info and image.mode in {"P", "RGB"}:
         image = image.convert("RGBA")

@@ -1,7 +1,8 @@
 """The colour space of a file, by whatever means it says it, and how its samples become usable.
 
 Of several means one counts: in a PNG cICP, then an ICC profile, sRGB, and gAMA with cHRM (PNG
-specification, third edition, clause 4.3); elsewhere an ICC profile, then EXIF.
+specification, third edition, clause 4.3); in AVIF and HEIC an ICC profile, then their code points;
+elsewhere an ICC profile, then EXIF.
 """
 
 from __future__ import annotations
@@ -16,7 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from workers.imaging import cicp, exif_block, hdr, icc_profile, matrix_profile, notes, png_chunks
+from workers.imaging import (
+    cicp,
+    exif_block,
+    hdr,
+    heif_file,
+    icc_profile,
+    matrix_profile,
+    notes,
+    png_chunks,
+)
 from workers.imaging.matrix_profile import SRGB, Curve, Primaries
 from workers.imaging.picture import Picture, Samples
 
@@ -67,6 +77,14 @@ def read(file: Image.Image, path: Path, exif: bytes, gray: bool) -> ColourSpace:
             profile = replace(profile, notes=(*profile.notes, notes.CICP_UNKNOWN))
         if profile.icc is None and "srgb" not in file.info:
             return _of_gamma(file.info, gray, profile.notes)
+    elif profile.icc is None and (layout := heif_file.layout_of(file, path)):
+        points = heif_file.code_points(layout)
+        coded = None if points is None else cicp.interpret(points)
+        if coded is not None:
+            found = _of_code_points(coded, gray, beside_profile=False)
+            return replace(found, notes=(*profile.notes, *found.notes))
+        if points is not None:
+            profile = replace(profile, notes=(*profile.notes, notes.CICP_UNKNOWN))
     elif profile.icc is None and file.mode == "RGB" and exif_block.is_adobe_rgb(exif):
         icc = matrix_profile.rgb_profile(
             "Adobe RGB (1998)", matrix_profile.ADOBE_RGB, matrix_profile.ADOBE_RGB_CURVE

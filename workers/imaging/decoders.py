@@ -9,12 +9,15 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, get_args
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import (
     AvifImagePlugin,
+    BmpImagePlugin,
     GifImagePlugin,
     Image,
     ImageFile,
@@ -26,17 +29,34 @@ from PIL import (
 )
 
 from models.errors import AppError, TooManyPixels
-from models.images.inspect import MAX_SIDE_PIXELS, InputFormat, check_pixels, inspect
+from models.images.inspect import MAX_SIDE_PIXELS, InputFormat, check_pixels, inspect, sniff
+from models.images.signatures import SNIFFED_BYTES
 
-FORMATS = ("PNG", "JPEG", "GIF")
-"""Formats that Pillow opens; by default it would try some forty."""
+try:
+    import pi_heif
+except ImportError:  # an extra
+    pi_heif = None
 
-# MPO is a camera's JPEG, and EXIF a small TIFF: Pillow would import these readers at the first
-# such picture, and then TIFF could be opened too. WebP and AVIF are only
-# written.
+FORMATS: dict[InputFormat, str] = {
+    "png": "PNG",
+    "jpeg": "JPEG",
+    "gif": "GIF",
+    "webp": "WEBP",
+    "avif": "AVIF",
+    "tiff": "TIFF",
+    "bmp": "BMP",
+}
+"""Formats that Pillow opens, by its names; by default it would try some forty."""
+if pi_heif is not None:
+    # Only the picture itself is of use, not what is stored beside it.
+    pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+    FORMATS["heic"] = "HEIF"
+
+# Imported here: else Pillow would import these readers at the first such picture. MPO is a camera's
+# JPEG.
 _PLUGINS = (
-    *(GifImagePlugin, JpegImagePlugin, PngImagePlugin),
-    *(MpoImagePlugin, TiffImagePlugin, WebPImagePlugin, AvifImagePlugin),
+    *(AvifImagePlugin, BmpImagePlugin, GifImagePlugin, JpegImagePlugin, MpoImagePlugin),
+    *(PngImagePlugin, TiffImagePlugin, WebPImagePlugin),
 )
 _MAX_TEXT_BYTES = 16 << 20
 """One comment or profile of a PNG, unpacked; the longest profiles have 4 MiB."""
@@ -91,19 +111,55 @@ def configure_opencv(max_pixels: int) -> None:
 
 @contextmanager
 def open_image(path: Path | BinaryIO, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
-    """Open an image; Pillow checks its pixel count again wherever it learns of more.
+    """Open an image with the reader of the format that its first bytes say.
 
-    Pillow warns about each broken tag, so a hostile file could write thousands of log lines. It
-    also only warns about up to twice as many pixels as allowed: that counts as an error.
+    Pillow checks its pixel count again wherever it learns of more. It warns about each broken tag,
+    so a hostile file could write thousands of log lines. It also only warns about up to twice as
+    many pixels as allowed: that counts as an error.
     """
+    kind = sniff(_start_of(path), tuple(FORMATS))
     before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, max_pixels
     try:
         with warnings.catch_warnings(action="ignore"):
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as file:
+            with (
+                _readable(path, kind) as source,
+                Image.open(source, formats=[FORMATS[kind]]) as file,
+            ):
                 yield file
     finally:
         Image.MAX_IMAGE_PIXELS = before
+
+
+def _readable(path: Path | BinaryIO, kind: InputFormat) -> AbstractContextManager[Path | BinaryIO]:
+    """Return what Pillow opens: of a TIFF the open file.
+
+    By its path, Pillow 13 maps some into memory, and then takes their sides for those of the
+    upright picture.
+    """
+    return path.open("rb") if kind == "tiff" and isinstance(path, Path) else nullcontext(path)
+
+
+def _start_of(path: Path | BinaryIO) -> bytes:
+    if isinstance(path, Path):
+        with path.open("rb") as file:
+            return file.read(SNIFFED_BYTES)
+    start = path.read(SNIFFED_BYTES)
+    path.seek(0)
+    return start
+
+
+def use_threads(count: int) -> None:
+    """Let decoders that work in parallel use ``count`` threads; by default one for each core."""
+    AvifImagePlugin.DEFAULT_MAX_THREADS = count
+    if pi_heif is not None:
+        pi_heif.options.DECODE_THREADS = count
+
+
+def heic_samples(path: Path) -> NDArray[np.uint16]:
+    """Return the samples of a HEIC of more than 8 bits as stored, RGB or RGBA order, upright."""
+    opened = pi_heif.open_heif(path, convert_hdr_to_8bit=False, hdr_to_16bit=False)
+    return np.array(opened, np.uint16)
 
 
 def too_many_pixels(path: Path, max_pixels: int) -> AppError:
@@ -138,7 +194,7 @@ def reason(error: Exception) -> str:
 
 def unregister_other_formats() -> None:
     """Remove all readers but those of ``FORMATS`` from Pillow in this process."""
-    Image.preinit()  # it would register BMP and PPM later
-    for name in set(Image.OPEN) - set(FORMATS):
+    Image.preinit()  # it would register PPM later
+    for name in set(Image.OPEN) - set(FORMATS.values()):
         del Image.OPEN[name]
         Image.ID.remove(name)

@@ -6,13 +6,16 @@ Nothing of it is decoded, and nothing here raises on a hostile file.
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
-from PIL import GifImagePlugin, Image, JpegImagePlugin, MpoImagePlugin
+from PIL import Image, JpegImagePlugin, MpoImagePlugin
 
 from models.images.jpeg import Layout
 from models.images.structure import Bytes, search
-from workers.imaging import exif_block, metadata, notes, xmp
+from workers.imaging import exif_block, heif_file, metadata, notes, xmp
 
+_FIRST_OF = {"TIFF": notes.FIRST_PAGE, "HEIF": notes.MAIN_PICTURE}
+"""By Pillow's name of a format that has no frames."""
 _GAIN_MAP_MARK = b"urn:iso:std:iso:ts:21496:-1\0"  # of ISO 21496-1, in an APP2 segment
 # Of an MP4 or MOV file (ISO/IEC 14496-12), and of Samsung's trailer, which may come without XMP.
 _VIDEO_MARK = re.compile(
@@ -24,11 +27,14 @@ _JFIF_THUMBNAIL = slice(12, 14)  # its width and height, behind version, unit an
 _PHOTOSHOP_THUMBNAILS = (0x0409, 0x040C)  # numbers of image resources
 
 
-def read(file: Image.Image) -> tuple[str, ...]:
-    """Return the notes for the parts of ``file``, which is loaded."""
+def read(file: Image.Image, path: Path) -> tuple[str, ...]:
+    """Return the notes for the parts of ``file``, the loaded image at ``path``."""
     found = []
-    if _is_animated(file):
-        found.append(notes.FIRST_FRAME)
+    layout = heif_file.layout_of(file, path)
+    if layout is not None and layout.has_gain_map:
+        found.append(notes.GAIN_MAP)
+    if _has_more(file):
+        found.append(_FIRST_OF.get(str(file.format), notes.FIRST_FRAME))
     if file.mode == "CMYK":
         found.append(notes.FROM_CMYK)
     if isinstance(file, JpegImagePlugin.JpegImageFile):
@@ -47,14 +53,13 @@ def has_video(data: Bytes, layout: Layout) -> bool:
     return search(_VIDEO_MARK, data, end, _VIDEO_MARK_BYTES) is not None
 
 
-def _is_animated(file: Image.Image) -> bool:
-    if file.format == "PNG":
-        return bool(getattr(file, "n_frames", 1) > 1)
-    if not isinstance(file, GifImagePlugin.GifImageFile):
+def _has_more(file: Image.Image) -> bool:
+    """Return whether other frames, pages or pictures follow; those of a JPEG are told apart."""
+    if file.format in {"JPEG", "MPO"}:
         return False
     try:
-        return bool(file.is_animated)  # reads the head of the second frame, no more
-    except Exception:  # something follows the first frame that cannot be read
+        return bool(getattr(file, "is_animated", False))  # of a GIF, reads the next frame's head
+    except Exception:  # something follows that cannot be read
         return True
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-CICP_UNKNOWN = "the file's cICP chunk names colours that are not known here: it was ignored"
+CICP_UNKNOWN = "the file names colours (CICP) that are not known here: that was ignored"
 EMBEDDED_PREVIEW = "the embedded preview (thumbnail) was dropped"
 FIRST_FRAME = "only the first frame of the animation was used"
+FIRST_PAGE = "only the first page of the file was used"
 FROM_CMYK = "CMYK colours were converted to sRGB"
 FURTHER_PICTURES = "the file holds {} pictures (MPO): only the first was used"
 GAIN_MAP = "the gain map for high dynamic range was dropped: the result is the picture without it"
@@ -14,6 +15,7 @@ HDR = (
     "high dynamic range (HDR, {}) was converted to sRGB (SDR): 203 cd/m2 is near white, 1000 cd/m2 "
     "is white, as docs/pictures.md says"
 )
+MAIN_PICTURE = "only the main picture of the file was used"
 METADATA = "metadata was dropped: {}"
 METADATA_KEPT_BY = "metadata was dropped: {} (metadata=safe or metadata=all keeps more)"
 METADATA_BUT_SAFE = "metadata other than author, copyright and capture date was dropped: {}"

@@ -79,9 +79,9 @@ def read(file: Image.Image, exif: bytes) -> Resolution | None:
     that know no resolution: else pixels would be squeezed.
     """
     info = file.info
-    if file.format == "PNG":
+    if file.format in {"PNG", "TIFF", "BMP"}:
         found = _resolution(info.get("dpi"))
-        ratio = _resolution(info.get("aspect"), absolute=False)
+        ratio = _resolution(info.get("aspect") or info.get("resolution"), absolute=False)
     else:
         unit, density = info.get("jfif_unit"), info.get("jfif_density")
         found = _resolution(density, scale=2.54 if unit == 2 else 1.0) if unit in {1, 2} else None

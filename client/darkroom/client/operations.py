@@ -159,6 +159,21 @@ class Crop(Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class SmartCrop(Operation):
+    """Cut a picture to a shape or a size around what stands out in it."""
+
+    op: ClassVar[str] = "smartcrop"
+    ratio: str | None = None
+    """Shape of the result, width:height, e.g. 16:9; by default 1:1. The result is the largest part
+    of this shape."""
+    width: int | None = None
+    """Width of the result in pixels, with height and without ratio: the part of that shape is
+    shrunk to it, and never enlarged."""
+    height: int | None = None
+    """Height of the result in pixels, with width."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rotate(Operation):
     """Turn a picture clockwise by quarter turns; no pixel is changed."""
 
@@ -174,6 +189,39 @@ class Flip(Operation):
     op: ClassVar[str] = "flip"
     direction: Literal["horizontal", "vertical"] | None = None
     """horizontal: left becomes right; vertical: top becomes bottom. Default: horizontal."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Watermark(Operation):
+    """Write a text over a picture, in one place or all over it."""
+
+    op: ClassVar[str] = "watermark"
+    text: str
+    """One line of Latin, Greek, Cyrillic, Chinese, Japanese or Korean letters, digits and signs."""
+    place: (
+        Literal[
+            "top-left",
+            "top",
+            "top-right",
+            "left",
+            "center",
+            "right",
+            "bottom-left",
+            "bottom",
+            "bottom-right",
+            "tile",
+        ]
+        | None
+    ) = None
+    """Where the text stands; tile: again and again, all over. Default: bottom-right."""
+    size: int | None = None
+    """Size of the letters, in percent of the picture's shorter side; less where the text would be
+    wider than the picture. Default: 5."""
+    opacity: int | None = None
+    """How much of the text shows, in percent; 100 hides all below. Default: 50."""
+    colour: str | None = None
+    """Colour of the letters: #rrggbb, white or black. Their edge is black or white, whichever
+    differs more. A gray picture gets the gray of it. Default: #ffffff."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -206,7 +254,9 @@ __all__ = [
     "Restore",
     "Rotate",
     "Sharpen",
+    "SmartCrop",
     "Split",
     "Thumbnail",
     "Upscale",
+    "Watermark",
 ]

@@ -20,7 +20,7 @@ const START = 64; // bytes that tell the type
 const BLOCK = 65_536; // bytes read at a time
 const MAX_BLOCKS = 64; // a JPEG's size may follow a long profile; after that the server has to look
 
-/** The first bytes of files that people mistake for pictures which pass. `_` is any byte. */
+/** The first bytes of pictures, and of files that people mistake for some. `_` is any byte. */
 const SIGNATURES = [
   ["\x89PNG\r\n\x1a\n", "png"],
   ["\xff\xd8\xff", "jpeg"],
@@ -46,6 +46,9 @@ const SIGNATURES = [
   ["<html", "HTML"],
 ];
 
+/** Formats that a kind may be: only the server looks further. */
+const FORMATS = { "TIFF/RAW": ["tiff"], HEIF: ["heic", "avif"] };
+
 /**
  * @param {File} file @param {Limits} limits
  * @returns {Promise<any>} a problem document as the API would send it, in the language of the page; null: it passes
@@ -67,11 +70,12 @@ export async function checkPicture(file, limits) {
   const found = kindOf(start);
   const kind = (found === "ZIP" && DOCUMENT.exec(file.name)?.[1].toUpperCase()) || found;
   const accepted = CHOICE.format(limits.accepted.map((each) => each.toUpperCase()));
-  if (!limits.accepted.includes(kind)) {
+  if (!(FORMATS[kind] ?? [kind.toLowerCase()]).some((each) => limits.accepted.includes(each))) {
     const detail = kind ? t("refused.kind", { kind: tWord("value", kind), accepted }) : t("refused.no_picture", { accepted });
     return refuse("unsupported_format", detail, { accepted: limits.accepted });
   }
-  const size = await (kind === "png" ? pngSize : jpegSize)(file).catch(() => null);
+  const readSize = { png: pngSize, jpeg: jpegSize }[kind];
+  const size = readSize ? await readSize(file).catch(() => null) : null;
   const pixels = size ? size.width * size.height : 0;
   if (pixels <= limits.pixels) return null;
   const area = {

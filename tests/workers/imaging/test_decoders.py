@@ -79,7 +79,7 @@ print(sorted(Image.OPEN))
         env={k: v for k, v in os.environ.items() if not k.startswith("OPENCV")},
     )
     assert b"CV_IO_MAX_IMAGE_PIXELS" in done.stdout
-    assert b"['GIF', 'JPEG', 'PNG']" in done.stdout
+    assert b"['AVIF', 'BMP', 'GIF', 'HEIF', 'JPEG', 'PNG', 'TIFF', 'WEBP']" in done.stdout
 
 
 MALFORMED = [

@@ -147,7 +147,7 @@ def test_what_breaks_behind_the_first_frame_does_not_cost_it(tmp_path: Path, res
     path.write_bytes(GIF[:-1] + rest)
     with Image.open(path) as file:
         expected = np.asarray(Image.open(io.BytesIO(GIF)).convert("RGB"))
-        assert losses.read(file) in {(), (notes.FIRST_FRAME,)}
+        assert losses.read(file, path) in {(), (notes.FIRST_FRAME,)}
         assert (np.asarray(file.convert("RGB")) == expected).all()
 
 
