@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import textwrap
 from typing import Any
 
@@ -39,7 +41,9 @@ def module() -> str:
     """Return the text of ``client/darkroom/client/operations.py``."""
     names = sorted(["Operation", *(spec.__name__ for spec in OPERATIONS.values())])
     exported = "\n".join(["__all__ = [", *(f'    "{name}",' for name in names), "]\n"])
-    return "\n\n".join([_HEAD, *map(_class, OPERATIONS.values()), exported])
+    text = "\n\n".join([_HEAD, *map(_class, OPERATIONS.values()), exported])
+    ruff = [sys.executable, "-m", "ruff", "format", "-"]  # breaks lines that are too long
+    return subprocess.run(ruff, input=text, capture_output=True, text=True, check=True).stdout
 
 
 def _class(spec: type[Operation]) -> str:

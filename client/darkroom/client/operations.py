@@ -198,7 +198,21 @@ class Watermark(Operation):
     op: ClassVar[str] = "watermark"
     text: str
     """One line of Latin, Greek, Cyrillic, Chinese, Japanese or Korean letters, digits and signs."""
-    place: Literal["top-left", "top", "top-right", "left", "center", "right", "bottom-left", "bottom", "bottom-right", "tile"] | None = None
+    place: (
+        Literal[
+            "top-left",
+            "top",
+            "top-right",
+            "left",
+            "center",
+            "right",
+            "bottom-left",
+            "bottom",
+            "bottom-right",
+            "tile",
+        ]
+        | None
+    ) = None
     """Where the text stands; tile: again and again, all over. Default: bottom-right."""
     size: int | None = None
     """Size of the letters, in percent of the picture's shorter side; less where the text would be
