@@ -85,6 +85,12 @@ def _mcp(prog: str, rest: list[str]) -> int:
     return main(rest, f"{prog} mcp")
 
 
+def _copy(prog: str, rest: list[str]) -> int:
+    from standalone.copy_out import main
+
+    return main(rest, f"{prog} copy")
+
+
 def _of_models(name: str) -> Callable[[str, list[str]], int]:
     def run(prog: str, rest: list[str]) -> int:
         from models.__main__ import main
@@ -110,6 +116,7 @@ COMMANDS = {
     "keys": Command("create, list, rotate and revoke API keys", _keys),
     "check": Command("check tasks, names and bytes", _of_models("check")),
     "webhook-secret": Command("print the secrets of webhooks", _of_models("webhook-secret")),
+    "copy": Command("copy the data of embedded stores to a MongoDB of your own", _copy),
     "weights": Command("fetch networks of others", _weights),
     "env": Command("print all settings with their defaults", _of_models("env")),
     "metrics": Command("print the table of metrics", _of_models("metrics")),

@@ -68,7 +68,7 @@ class Supervisor:
                 "that can read nothing else (docs/deployment.md)"
             )
         self._data.mkdir(parents=True, exist_ok=True)
-        with _lock(self._data):
+        with lock_data(self._data):
             try:
                 starting = asyncio.create_task(self._start())
                 shutdown = asyncio.create_task(self._shutdown.wait())
@@ -222,7 +222,7 @@ class Supervisor:
 
 
 @contextlib.contextmanager
-def _lock(data: Path) -> Iterator[None]:
+def lock_data(data: Path) -> Iterator[None]:
     """Lock the data folder for this process and write its pid into the lock file.
 
     Raises:

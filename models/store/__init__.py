@@ -30,6 +30,7 @@ from models.errors import StoreUnavailable
 from models.metrics.metric import CallObserver
 from models.settings import Settings
 from models.store.api_keys import ApiKeys
+from models.store.database_copy import copy_database
 from models.store.files.consistency import ConsistencyCheck
 from models.store.files.gridfs import FileBucket
 from models.store.files.originals import Originals
@@ -155,6 +156,11 @@ class Store:
     async def _create_indexes(self) -> None:
         with raising_unavailable():
             await create_indexes(self._database)
+
+    async def copy_to(self, target: Store) -> dict[str, int]:
+        """Copy everything to ``target``, see ``copy_database``; nothing may use either."""
+        with raising_unavailable():
+            return await copy_database(self._database, target._database)
 
     def check(self, *, fast: bool = False) -> ConsistencyCheck:
         """Return a consistency check of the whole store; ``fast`` counts chunks and hashes none."""
