@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +19,18 @@ _NAME = "trio"
 _SECONDS = 60.0  # to wait for an election on a busy machine
 _POLL_SECONDS = 0.05
 _ELECTION_MS = 3000  # without a majority a primary goes on for as long
+
+
+@contextlib.contextmanager
+def process_of(command: list[str], log: Path) -> Iterator[None]:
+    """Run a server, and kill it."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
 
 
 class ReplicaSet:
