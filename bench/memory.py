@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from models.images.encoder_settings import DEFAULT
-from models.images.inspect import OutputFormat, inspect
+from models.images.inspect import OutputFormat, decoded_formats, inspect
 from models.memory_estimate import estimate as predicted
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding, load
@@ -37,24 +37,40 @@ WORK: list[tuple[dict[str, Any], OutputFormat]] = [
 ]
 KINDS = ("jpeg", "gray", "rgb", "rgba", "gray16", "gray+alpha16", "rgb16", "rgba16")
 CHANNELS = {"gray": 1, "gray+alpha": 2, "rgb": 3, "rgba": 4, "jpeg": 3}
+DECODED: dict[str, tuple[str, int, list[int]]] = {
+    "webp": (".webp", 4, [cv2.IMWRITE_WEBP_QUALITY, 101]),  # above 100: lossless
+    "avif": (".avif", 4, [cv2.IMWRITE_AVIF_QUALITY, 50, cv2.IMWRITE_AVIF_SPEED, 10]),
+    "avif16": (".avif", 4, [cv2.IMWRITE_AVIF_DEPTH, 10, cv2.IMWRITE_AVIF_SPEED, 10]),
+    "tiff": (".tif", 4, [cv2.IMWRITE_TIFF_COMPRESSION, 5]),
+    "tiff16": (".tif", 4, [cv2.IMWRITE_TIFF_COMPRESSION, 5]),
+    "bmp": (".bmp", 3, []),
+}
+"""Other formats, whose decoders are measured: suffix, channels, options of OpenCV's encoder. None
+here writes HEIC."""
+NOTHING: tuple[dict[str, Any], OutputFormat] = ({"op": "flip", "direction": "vertical"}, "png")
 CASES = [(kind, 2000, 1500, *work) for kind in KINDS for work in WORK]
+CASES += [(kind, 2000, 1500, *NOTHING) for kind in DECODED]
 LARGE: list[tuple[str, int, int, dict[str, Any], OutputFormat]] = [
     ("jpeg", 8600, 5800, UPSCALE, "png")
 ]
 
 
 def noise(path: Path, kind: str, width: int, height: int) -> None:
-    """Write noise to ``path`` as a JPEG, or as a PNG of that kind."""
-    deep, channels = kind.endswith("16"), CHANNELS[kind.removesuffix("16")]
-    depth: type[np.uint8 | np.uint16] = np.uint16 if deep else np.uint8
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, np.iinfo(depth).max + 1, (height, width, channels), depth)
+    """Write noise to ``path`` in one of the formats of DECODED, as a JPEG, or as a PNG."""
+    suffix, options = ".jpg" if kind == "jpeg" else ".png", list[int]()
+    if kind in DECODED:
+        suffix, channels, options = DECODED[kind]
+    else:
+        channels = CHANNELS[kind.removesuffix("16")]
+    depth: type[np.uint8 | np.uint16] = np.uint16 if kind.endswith("16") else np.uint8
+    most = 1023 if kind == "avif16" else np.iinfo(depth).max
+    pixels = np.random.default_rng(0).integers(0, most + 1, (height, width, channels), depth)
     if channels == 2:
         picture = Picture(pixels[:, :, 0], pixels[:, :, 1])
         made = write(picture, Encoding("png"), DEFAULT, path.with_suffix(".png"))
         Path(made.path).rename(path)
         return
-    ok, data = cv2.imencode(".jpg" if kind == "jpeg" else ".png", pixels)
+    ok, data = cv2.imencode(suffix, pixels, options)
     if not ok:
         raise RuntimeError(f"{kind} cannot be written")
     path.write_bytes(bytes(data))
@@ -76,7 +92,8 @@ async def measure(
         source = Path(name) / "original"
         noise(source, kind, width, height)
         with source.open("rb") as file:
-            need, _ = predicted(inspect(file), [load(operation)], output, Catalogue.read(None), 0)
+            header = inspect(file, decoded_formats())
+        need, _ = predicted(header, [load(operation)], output, Catalogue.read(None), 0)
         results = load(operation).parts
         request = Request(
             str(source), name, [operation], output, memory_bytes=need, result_count=results

@@ -27,6 +27,7 @@ _DECODE_OTHER: dict[tuple[InputFormat, int], int] = {  # by format and bits a sa
     ("webp", 8): 30,
     ("avif", 8): 24,
     ("avif", 16): 44,
+    ("tiff", 16): 30,
     ("heic", 8): 20,
     ("heic", 16): 32,
 }

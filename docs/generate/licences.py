@@ -70,8 +70,7 @@ Some wheels carry libraries in compiled form, with their licences in the wheel:
 - Pillow's has libjpeg-turbo, libpng, libwebp, libtiff, OpenJPEG, Little CMS, FreeType and others,
   all permissive; simplejpeg's has libjpeg-turbo.
 - pi-heif's, an extra for HEIC, has libheif and libde265 (LGPL-3.0, shared libraries). HEVC, the
-  coding of HEIC, is patented in some countries: who offers it to others may need a licence of the
-  patents.
+  coding of HEIC, is patented in some countries: who offers it to others may need a licence.
 - OpenVINO's has oneTBB and oneDNN (Apache-2.0).
 
 Not distributed by Darkroom; the user's own commands fetch it:

@@ -35,7 +35,9 @@ def format_bytes(count: int) -> str:
     return f"{count:,} bytes" if count % _MIB_BYTES or not count else f"{count // _MIB_BYTES:,} MiB"
 
 
-def _format_value(name: str, value: float) -> str:
+def _format_value(name: str, value: float | str) -> str:
+    if isinstance(value, str):
+        return value.replace(",", ", ")
     if isinstance(value, int) and name.endswith("_bytes"):
         return format_bytes(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:g}"

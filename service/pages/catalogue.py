@@ -60,8 +60,9 @@ class Catalogue:
         return f"{value:g}".replace(".", self("number.decimal"))
 
     def choice(self, words: Iterable[str]) -> str:
-        """Return ``words`` as alternatives, e.g. ``PNG or JPEG``."""
-        return f" {self('list.or')} ".join(words)
+        """Return ``words`` as alternatives, e.g. ``PNG, JPEG or HEIC``."""
+        *others, last = words
+        return f"{', '.join(others)} {self('list.or')} {last}" if others else last
 
     def error(self, error: AppError) -> tuple[str, str]:
         """Return what ``error`` says, and in which language: English where it has no other text.

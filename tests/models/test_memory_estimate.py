@@ -15,7 +15,7 @@ from PIL import Image
 import bench.memory
 from models import memory_estimate, work_estimate
 from models.errors import TooMuchMemory
-from models.images.inspect import ImageHeader
+from models.images.inspect import INPUT_MEDIA_TYPES, ImageHeader
 from models.networks.catalogue import Catalogue, Weights
 from models.operations import OPERATIONS, parse
 from models.settings import Settings
@@ -299,3 +299,14 @@ async def test_a_child_that_takes_far_more_than_predicted_is_refused_it(tmp_path
     good = await children.run(fits, ignore)
     assert good["results"] and children.pids == pids
     await children.stop()
+
+
+def test_every_input_format_has_a_memory_and_a_time() -> None:
+    for kind in INPUT_MEDIA_TYPES:
+        for depth in (8, 16):
+            for channels in (1, 2, 3, 4):
+                header = ImageHeader(kind, 4000, 3000, depth, channels)
+                need = memory_estimate.predict(header, [], "png") - memory_estimate.BASE_BYTES
+                assert need >= 12_000_000 * channels * depth // 8 or kind in {"jpeg", "gif"}
+                ((part, seconds),) = work_estimate.steps(header, [], "png", [(4000, 3000)])[0]
+                assert part == f"decode {kind}" and seconds > 0

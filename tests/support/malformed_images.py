@@ -15,7 +15,8 @@ from functools import cache
 import numpy as np
 from PIL import Image
 
-from tests.support import images
+from models.images.inspect import InputFormat
+from tests.support import images, input_files
 from tests.support.images import chunk, encoded
 
 Choose = Callable[[int], int]
@@ -67,7 +68,12 @@ def _valid_files() -> list[bytes]:
         encoded(picture, "MPO", save_all=True, append_images=[picture]),
         encoded(picture.convert("P"), "GIF"),
         encoded(picture, "WEBP"),
+        *(whole for kind in ("webp", "avif", "tiff", "bmp", "heic") for whole in _several(kind)),
     ]
+
+
+def _several(kind: InputFormat) -> list[bytes]:
+    return input_files.samples()[kind][-4:]
 
 
 VALID_FILES = _valid_files()

@@ -105,6 +105,7 @@ def configure_opencv(max_pixels: int) -> None:
     os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(max_pixels)
     os.environ["OPENCV_IO_MAX_IMAGE_WIDTH"] = str(MAX_SIDE_PIXELS["png"])
     os.environ["OPENCV_IO_MAX_IMAGE_HEIGHT"] = str(MAX_SIDE_PIXELS["png"])
+    os.environ["OPENCV_LOG_LEVEL"] = "ERROR"  # it warns of TIFFs that leave out a tag, as many do
     for reader in ("OPENEXR", "JASPER", "GDAL"):
         os.environ[f"OPENCV_IO_ENABLE_{reader}"] = "0"
 

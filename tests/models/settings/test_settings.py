@@ -120,3 +120,23 @@ def test_child_processes_are_cores_divided_by_workers() -> None:
     assert Settings().replace(workers=1).worker.child_processes == usable_cores()
     assert Settings().replace(workers=usable_cores() * 2).worker.child_processes == 1
     assert Settings().replace(worker_processes=7).worker.child_processes == 7
+
+
+def test_input_formats_are_named_in_any_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads = Settings().uploads
+    assert (uploads.input_formats, uploads.accepted_formats) == ("png,jpeg", ("png", "jpeg"))
+    named = Settings().replace(input_formats=" TIFF, heic,png ").uploads
+    assert named.accepted_formats == ("png", "tiff", "heic")
+    for value in ("png,psd", ","):
+        monkeypatch.setenv("INPUT_FORMATS", value)
+        with pytest.raises(BadSettings, match="INPUT_FORMATS=.*write formats of png, jpeg, webp"):
+            Settings.load()
+
+
+def test_heic_needs_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("models.images.inspect.find_spec", lambda _: None)
+    monkeypatch.setenv("INPUT_FORMATS", "png,heic")
+    with pytest.raises(BadSettings, match="pi-heif: .*pip install .* -r locks/heic.txt"):
+        Settings.load()
+    monkeypatch.setenv("INPUT_FORMATS", "png,tiff")
+    assert Settings.load().uploads.accepted_formats == ("png", "tiff")

@@ -59,3 +59,13 @@ def test_differences_of_programs(changed: dict[str, int], found: list[str]) -> N
     ]
     assert differences(each) == found
     assert differences(each[:1]) == [] == differences([])
+
+
+def test_a_heic_needs_a_worker_that_decodes_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, sides = Settings(), (30, 20)
+    heic = Abilities.for_task(settings, "png", [], sides, [sides], "heic")
+    assert set(heic.parts) - set(_needs(settings).parts) == {"decoder heic"}
+    assert set(heic.parts) <= set(Abilities.of_worker(settings, _CATALOGUE).parts)
+    monkeypatch.setattr("models.images.inspect.find_spec", lambda _: None)
+    assert "decoder heic" not in Abilities.of_worker(settings, _CATALOGUE).parts
+    assert _needs(settings) == Abilities.for_task(settings, "png", [], sides, [(60, 40)], "tiff")

@@ -138,6 +138,8 @@ def test_numbers_and_alternatives() -> None:
     english, german = CATALOGUES["en"], CATALOGUES["de"]
     assert (english.number(1.5), german.number(1.5), german.number(32)) == ("1.5", "1,5", "32")
     assert german.choice(["PNG", "JPEG"]) == "PNG oder JPEG"
+    assert german.choice(["PNG", "JPEG", "HEIC"]) == "PNG, JPEG oder HEIC"
+    assert german.choice(["PNG"]) == "PNG"
 
 
 @pytest.mark.parametrize(
