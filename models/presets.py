@@ -12,6 +12,7 @@ operations, so that a changed preset makes other tasks, and equal ones are share
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import tomllib
@@ -19,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from models.errors import AppError, BadParameter, BadSettings
 from models.images.inspect import FORMAT_BY_EXTENSION, OutputFormat
@@ -46,14 +47,14 @@ _PASSES = {
 def _as_list(given: Any) -> Any:
     """Return ``given`` as a list of texts and objects; ValueError says what passes."""
     items = given if isinstance(given, list) else [given]
-    if not items or not all(isinstance(each, str | dict) for each in items):
-        raise ValueError(_PASSES["operations"])
-    return items
+    if items and all(isinstance(each, str | dict) for each in items):
+        with contextlib.suppress(TypeError):  # TOML also has dates
+            json.dumps(items)
+            return items
+    raise ValueError(_PASSES["operations"])
 
 
-Operations = Annotated[
-    list[str | dict[str, JsonValue]], BeforeValidator(_as_list), Field(max_length=100)
-]
+Operations = Annotated[list[str | dict[str, Any]], BeforeValidator(_as_list), Field(max_length=100)]
 
 
 class Preset(BaseModel):
@@ -154,13 +155,18 @@ def parse_preset(name: str, document: Any, limits: UploadSettings, catalogue: Ca
     return preset
 
 
+def is_name(text: str) -> bool:
+    """Tell whether ``text`` may be the name of a preset."""
+    return _NAME.fullmatch(text) is not None
+
+
 def check_name(name: str) -> None:
     """Return if ``name`` may be that of a preset.
 
     Raises:
         BadParameter: it may not.
     """
-    if _NAME.fullmatch(name) is None:
+    if not is_name(name):
         raise BadParameter(
             f"{name[:_SHOWN]!a} cannot be the name of a preset: {NAME_WORDS} pass",
             parameter="preset",

@@ -58,6 +58,8 @@ def routes(settings: MonitoringSettings) -> RouteTable:
         (Permission.ADMIN, web.post("/items", items.run)),
         (Permission.ANY_KEY, web.get("/operations", docs.operations)),
         (Permission.ANY_KEY, web.get("/presets", presets.show)),
+        (Permission.SUBMIT, web.put("/presets/{name}", presets.put)),
+        (Permission.SUBMIT, web.delete("/presets/{name}", presets.delete)),
         (Permission.PUBLIC, web.get("/docs", docs.show)),
         (Permission.PUBLIC, web.get("/openapi.json", docs.openapi)),
         (Permission.PUBLIC_UNCOUNTED, web.get("/static/{name}", static_files.serve)),

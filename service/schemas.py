@@ -98,6 +98,7 @@ class PresetBody(TypedDict):
     """A preset: what POST /process does with its name."""
 
     name: str
+    own: Annotated[bool, Field(description="Whether it is the key's, not of PRESETS_FILE.")]
     operations: list[dict[str, Any]]
     description: NotRequired[str]
     format: NotRequired[str]
@@ -108,7 +109,7 @@ class PresetBody(TypedDict):
 
 
 class PresetsBody(TypedDict):
-    """The presets of PRESETS_FILE, in its order."""
+    """The presets of the key by name, and those of PRESETS_FILE in its order."""
 
     presets: list[PresetBody]
 

@@ -48,6 +48,7 @@ from models.store.outbox.emails import EmailOutbox
 from models.store.outbox.pending_webhooks import PendingWebhooks
 from models.store.outbox.subscribers import Newsletters, Subscribers
 from models.store.outbox.webhooks import WebhookOutbox
+from models.store.presets import OwnedPresets
 from models.store.tasks.activity import Activity
 from models.store.tasks.change_stream import TaskChangeStream
 from models.store.tasks.fair_queue import FairQueue
@@ -107,6 +108,7 @@ class Store:
         self.alert_log = AlertLog(database, settings)
         self.health = MongoHealth(database, settings)
         self.api_keys = ApiKeys(database, settings)
+        self.presets = OwnedPresets(database, settings)
         self.result_names = ResultNames(database, settings)
         self.originals = Originals(database, settings)
         self.results = FileBucket(database, settings, "results")

@@ -27,6 +27,7 @@ TAGS = {
     "Tasks": "Follow the progress of a task; cancel or retry it.",
     "Groups": "Several tasks together.",
     "Results": "Download, link to or delete the result files.",
+    "Presets": "Operations and options of POST /process under a name.",
     "E-mail": "Results and the weekly newsletter by e-mail.",
     "Older services": "Routes of five older services, which answer as those did.",
     "Service": "Operations, health, metrics and this document.",

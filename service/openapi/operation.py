@@ -29,6 +29,7 @@ PATH_DESCRIPTIONS = {
     "/dashboard/api/webhooks/{id}": "The webhook's id, from the task's webhooks.",
     "/dashboard/api/workers/{name}": "The worker's name, from GET /dashboard/api/workers.",
     "/send_images/{id}": "The group_id from the response to a submission with email.",
+    "/presets/{name}": "The name of the preset: 1 to 40 of a-z, 0-9 and -, not beginning with -.",
     "/convert/{id}": "The submission_task_id from the response of POST /convert.",
     "/processed/{name}": "The name of a result, or of an upload: then its newest result.",
 }

@@ -6,7 +6,9 @@ from aiohttp import web
 from multidict import MultiDict
 
 from models.errors import BadParameter
-from service.app_keys import PRESETS
+from models.presets import Preset, is_name
+from service.app_keys import PRESETS, STORE
+from service.auth.identity import identity
 
 PRESET = "preset"
 OPERATIONS_FIELDS = ("operations", "operations[]")
@@ -29,13 +31,24 @@ async def expand_preset(request: web.Request, fields: MultiDict[str]) -> None:
             f"the preset {name[:40]!a} has operations of its own: send one of both",
             parameter=PRESET,
         )
-    presets = request.app[PRESETS]
-    if name not in presets:
-        known = list(presets)[:_MAX_NAMED]
-        shown = ", ".join(known) or "none, since PRESETS_FILE is empty"
-        raise BadParameter(
-            f"there is no preset {name[:40]!a}; known: {shown}", parameter=PRESET, known=known
-        )
-    for field, value in presets[name].fields().items():
+    preset = await _find(request, name)
+    for field, value in preset.fields().items():
         if not fields.get(field):
             fields[field] = value
+
+
+async def _find(request: web.Request, name: str) -> Preset:
+    """Return the preset of the request's key, else that of PRESETS_FILE."""
+    ours, owner = request.app[PRESETS], identity(request).owner
+    if owner and is_name(name):
+        text = await request.app[STORE].presets.get(owner, name)
+        if text is not None:
+            return Preset.model_validate_json(text)
+    if name in ours:
+        return ours[name]
+    own = list(await request.app[STORE].presets.all(owner)) if owner else []
+    known = list(dict.fromkeys([*own, *ours]))[:_MAX_NAMED]
+    shown = ", ".join(known) or "none, since PRESETS_FILE is empty"
+    raise BadParameter(
+        f"there is no preset {name[:40]!a}; known: {shown}", parameter=PRESET, known=known
+    )

@@ -22,7 +22,8 @@ from tests.support.task_factory import RESULT, finish
 
 ID = "ab" * 16
 _WITHOUT_KEY = {"/", "/login", "/logout", "/docs", "/openapi.json", "/healthz", "/readyz"}
-_WITHOUT_KEY |= {"/subscribe/confirm", "/unsubscribe", "/operations"}  # the last one: any key
+_WITHOUT_KEY |= {"/subscribe/confirm", "/unsubscribe"}
+_WITHOUT_KEY |= {"/operations", "/presets"}  # any key
 
 
 def routes(settings: Settings) -> list[tuple[str, str, Permission]]:

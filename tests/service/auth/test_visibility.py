@@ -122,6 +122,8 @@ async def test_every_route_answers_404_for_another_owner(
     for (method, path), right in route_permissions(create_app(settings)).items():
         if "{" not in path or right in {Permission.PUBLIC_UNCOUNTED, Permission.DASHBOARD}:
             continue
+        if path == "/presets/{name}":  # a name of the key's own; of others: test_presets.py
+            continue
         for resource in (*ids, NAME, "cat.png"):
             made_up = "0" * len(resource) if resource in ids else "nothing.png"
             responses = []

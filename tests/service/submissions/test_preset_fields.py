@@ -91,16 +91,18 @@ async def test_a_preset_is_the_task_of_its_operations(
 
 async def test_what_is_listed(shop: Any) -> None:
     answer = await shop.get("/presets")
-    assert answer.headers["Cache-Control"] == "no-cache"
+    assert answer.headers["Cache-Control"] == "private, no-cache"
     small, marked, converted = (await answer.json())["presets"]
     assert small == {
         "name": "small",
+        "own": False,
         "operations": [{"op": "resize", "scale": 0.5}, {"op": "blur", "sigma": 2.0}],
         "format": "webp",
         "quality": 50,
     }
     assert marked["operations"] == [{"op": "watermark", "text": "© Änne"}]
-    assert converted == {"name": "converted", "operations": [{"op": "convert", "format": "png"}]}
+    steps = [{"op": "convert", "format": "png"}]
+    assert converted == {"name": "converted", "own": False, "operations": steps}
     assert (await (await shop.get("/presets?x=1")).json())["code"] == "bad_parameter"
 
 
