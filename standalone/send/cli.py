@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from darkroom.client import AsyncDarkroom, DarkroomError, Options
 
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str], prog: str = "darkroom send") -> int:
 async def _send(given: argparse.Namespace) -> int:
     chosen = ("format", "quality", "max_bytes", "metadata")
     options = {name: value for name in chosen if (value := getattr(given, name)) is not None}
-    request = (given.server, given.operations, Options(**options))  # type: ignore[typeddict-item]
+    request = (given.server, _items(given.operations), Options(**options))  # type: ignore[typeddict-item]
     sources = list(dict.fromkeys(given.pictures))
     label = sources[0].name if len(sources) == 1 else f"{len(sources)} pictures"
     key = given.key or os.environ.get("DARKROOM_KEY")
@@ -71,6 +72,15 @@ async def _send(given: argparse.Namespace) -> int:
             sender = Sender(darkroom, journal, request, given.output, force=given.force)
             outcomes = await sender.send(sources, progress)
     return _report(outcomes, given.output)
+
+
+def _items(values: Sequence[str]) -> list[Any]:
+    """Return the operations as one JSON list, which may have short forms and objects."""
+    found: list[Any] = []
+    for value in values:
+        item = json.loads(value) if value.lstrip().startswith(("[", "{", '"')) else value
+        found += item if isinstance(item, list) else [item]
+    return found
 
 
 def _report(outcomes: Sequence[Outcome], folder: Path) -> int:
