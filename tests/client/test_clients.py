@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -190,6 +191,17 @@ def test_the_operations_are_those_of_the_product() -> None:
     document = Convert(format="webp", quality="lossless").document()
     assert document == {"op": "convert", "format": "webp", "quality": "lossless"}
     assert parse(document.pop("op"), document).op == "convert"
+
+
+def test_both_clients_have_the_same_calls() -> None:
+    def calls(kind: type) -> dict[str, list[str]]:
+        return {
+            name: list(inspect.signature(value).parameters)
+            for name, value in vars(kind).items()
+            if callable(value) and not name.startswith("_")
+        }
+
+    assert calls(Darkroom) == calls(AsyncDarkroom)
 
 
 def test_the_package_has_the_version_of_the_service() -> None:
