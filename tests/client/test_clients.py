@@ -83,6 +83,8 @@ async def test_pictures_go_and_results_come(darkroom: Any, worker: Any, tmp_path
     opened = io.BytesIO(data)
     parts = await darkroom.process(opened, Split(), to=tmp_path / "parts")
     assert len(parts) == 4 and {each.parent.name for each in parts} == {"parts"}
+    with pytest.raises(Problem, match="no preset 'shop-photo'"):
+        await darkroom.submit(data, preset="shop-photo")
     (named,) = await darkroom.process(data, {"op": "flip"}, to=tmp_path / "flipped.png")
     assert images.decoded(named.read_bytes()).size == (20, 12)
 
@@ -181,6 +183,7 @@ def test_nothing_listens() -> None:
         opened.task("1")
 
 
+@pytest.mark.integration
 def test_the_operations_are_those_of_the_product() -> None:
     committed = ROOT / "client" / "darkroom" / "client" / "operations.py"
     assert committed.read_text() == client_operations.module(), "run python -m docs"
