@@ -1,7 +1,7 @@
 """The command ``darkroom``: one entry for the programs of this repository.
 
 Each command is a program that ``python -m`` runs as well, with its own options: ``darkroom COMMAND
---help``. DATA_DIR is found as docs/settings.md says.
+--help``. docs/clients.md says how DATA_DIR is found.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]{0,40}")
 _OWN: dict[str, Schema] = {
     "picture": {
         "type": "string",
-        "description": "Path of a PNG or JPEG file, relative to the allowed folder.",
+        "description": "Path of a picture, relative to the allowed folder.",
     },
     "output_folder": {
         "type": "string",

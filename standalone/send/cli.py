@@ -16,10 +16,11 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from darkroom.client import AsyncDarkroom, DarkroomError, Options
 
@@ -41,10 +42,12 @@ def main(arguments: Sequence[str], prog: str = "darkroom send") -> int:
     """Run the command line; return the exit status."""
     parser = _parser(prog)
     given = parser.parse_args(arguments)
-    if not given.operations:
+    given.operations = given.operations or []
+    if not given.operations and not given.preset:
         parser.error("no operation: say what is to be done, e.g. --upscale 2")
     try:
-        read_pipeline(given.operations, _MAX_OPERATIONS)  # before anything is sent
+        if given.operations:
+            read_pipeline(given.operations, _MAX_OPERATIONS)  # before anything is sent
         given.output.mkdir(parents=True, exist_ok=True)
         return asyncio.run(_send(given))
     except BadParameter as error:
@@ -60,9 +63,9 @@ def main(arguments: Sequence[str], prog: str = "darkroom send") -> int:
 
 
 async def _send(given: argparse.Namespace) -> int:
-    chosen = ("format", "quality", "max_bytes", "metadata")
+    chosen = ("preset", "format", "quality", "max_bytes", "metadata")
     options = {name: value for name in chosen if (value := getattr(given, name)) is not None}
-    request = (given.server, given.operations, Options(**options))  # type: ignore[typeddict-item]
+    request = (given.server, _items(given.operations), Options(**options))  # type: ignore[typeddict-item]
     sources = list(dict.fromkeys(given.pictures))
     label = sources[0].name if len(sources) == 1 else f"{len(sources)} pictures"
     key = given.key or os.environ.get("DARKROOM_KEY")
@@ -71,6 +74,15 @@ async def _send(given: argparse.Namespace) -> int:
             sender = Sender(darkroom, journal, request, given.output, force=given.force)
             outcomes = await sender.send(sources, progress)
     return _report(outcomes, given.output)
+
+
+def _items(values: Sequence[str]) -> list[Any]:
+    """Return the operations as one JSON list, which may have short forms and objects."""
+    found: list[Any] = []
+    for value in values:
+        item = json.loads(value) if value.lstrip().startswith(("[", "{", '"')) else value
+        found += item if isinstance(item, list) else [item]
+    return found
 
 
 def _report(outcomes: Sequence[Outcome], folder: Path) -> int:
@@ -101,6 +113,7 @@ def _parser(prog: str) -> argparse.ArgumentParser:
     add("-f", "--force", action="store_true", help="overwrite other files of the same name")
     add("--server", default=DEFAULT_SERVER, metavar="URL", help=f"default: {DEFAULT_SERVER}")
     add("--key", help="API key; default: the environment variable DARKROOM_KEY")
+    add("--preset", metavar="NAME", help="operations and options that the service knows")
     add("--format", choices=list(FORMAT_BY_EXTENSION), help="default: that of each picture")
     add("--quality", help="of JPEG, WebP and AVIF: 1 to 100, or lossless for WebP")
     add("--max-bytes", type=int, metavar="BYTES", help="highest quality that fits")

@@ -7,6 +7,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from darkroom.client import (
     AsyncDarkroom,
@@ -48,7 +49,7 @@ class Sender:
         self,
         darkroom: AsyncDarkroom,
         journal: Journal,
-        request: tuple[str, Sequence[str], Options],
+        request: tuple[str, Sequence[Any], Options],
         folder: Path,
         *,
         force: bool,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -82,6 +83,8 @@ async def test_pictures_go_and_results_come(darkroom: Any, worker: Any, tmp_path
     opened = io.BytesIO(data)
     parts = await darkroom.process(opened, Split(), to=tmp_path / "parts")
     assert len(parts) == 4 and {each.parent.name for each in parts} == {"parts"}
+    with pytest.raises(Problem, match="no preset 'shop-photo'"):
+        await darkroom.submit(data, preset="shop-photo")
     (named,) = await darkroom.process(data, {"op": "flip"}, to=tmp_path / "flipped.png")
     assert images.decoded(named.read_bytes()).size == (20, 12)
 
@@ -180,6 +183,7 @@ def test_nothing_listens() -> None:
         opened.task("1")
 
 
+@pytest.mark.integration
 def test_the_operations_are_those_of_the_product() -> None:
     committed = ROOT / "client" / "darkroom" / "client" / "operations.py"
     assert committed.read_text() == client_operations.module(), "run python -m docs"
@@ -190,6 +194,17 @@ def test_the_operations_are_those_of_the_product() -> None:
     document = Convert(format="webp", quality="lossless").document()
     assert document == {"op": "convert", "format": "webp", "quality": "lossless"}
     assert parse(document.pop("op"), document).op == "convert"
+
+
+def test_both_clients_have_the_same_calls() -> None:
+    def calls(kind: type) -> dict[str, list[str]]:
+        return {
+            name: list(inspect.signature(value).parameters)
+            for name, value in vars(kind).items()
+            if callable(value) and not name.startswith("_")
+        }
+
+    assert calls(Darkroom) == calls(AsyncDarkroom)
 
 
 def test_the_package_has_the_version_of_the_service() -> None:

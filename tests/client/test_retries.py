@@ -7,7 +7,7 @@ import json
 from email.utils import formatdate
 
 import pytest
-from darkroom.client.errors import Problem, Unreachable
+from darkroom.client.errors import BadAnswer, Problem, Unreachable
 from darkroom.client.retries import problem, retry_after, send
 from darkroom.client.steps import Answer, Call, Lost, Outcome, Pause, Step
 
@@ -88,6 +88,12 @@ def test_what_may_have_arrived_is_sent_once() -> None:
         drive(POST, [Answer(502, {}), DONE], 60)
     assert drive(GET, [Answer(502, {}), DONE], 60)[1] is DONE
     assert drive(POST, [BUSY, DONE], 60)[1] is DONE  # it was refused, so it did not happen
+
+
+def test_a_redirect_is_not_followed() -> None:
+    moved = Answer(301, {"location": "https://elsewhere.example/tasks/1"})
+    with pytest.raises(BadAnswer, match="redirected to 'https://elsewhere"):
+        drive(GET, [moved], 60)
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 422, 500])

@@ -135,6 +135,7 @@ def test_every_file_is_one_room() -> None:
     }
     assert len(sizes) == len(sources())
     del sizes["models/errors.py"]  # one list, which grows with each error
+    del sizes["client/darkroom/client/operations.py"]  # written, a class for each operation
     assert {name: lines for name, lines in sizes.items() if lines > MAX_LINES} == {}
 
 

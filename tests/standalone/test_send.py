@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,9 @@ def test_operations_are_in_the_order_of_the_command_line() -> None:
         ]
     )
     assert given.operations == ["grayscale", "upscale=2", "split", "resize=0.5", "rotate=90"]
+    crop = {"op": "crop", "width": 9, "height": 9}
+    listed = json.dumps(["flip", crop])
+    assert cli._items(["split", json.dumps(crop), listed]) == ["split", crop, "flip", crop]
 
 
 def test_a_line_that_was_cut_off_costs_one_entry(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -20,6 +21,19 @@ from tests.support.paths import ROOT
 
 RUN_LANGUAGES = frozenset({"sh", "console", "python"})
 """Languages of blocks that run; in ``console`` a line with ``$ `` is a command, then its output."""
+_PROGRAMS = {
+    "python": (".py", ".venv/bin/python"),
+    "js": (".mjs", "node --experimental-eventsource --no-warnings"),
+    "go": (".go", "go run"),
+    "php": (".php", "php"),
+}
+"""Languages of whole programs: the ending of a file, and the command that runs it."""
+FOUND_LANGUAGES = frozenset(
+    language
+    for language, (_, command) in _PROGRAMS.items()
+    if language != "python" and shutil.which(command.partition(" ")[0])
+)
+"""Languages that run on this machine, as they do not on each."""
 ANY = "…"
 _TIME_KEYS = frozenset({"created_at", "started_at", "finished_at", "eta_seconds"})
 _STARTED_STATUSES = frozenset({"CREATED", "STARTED"})
@@ -123,8 +137,10 @@ class PageRunner:
                 script = script.replace(shown_url, url)
             script = re.sub(r"\b(80[0-9][0-9]|9000)\b", lambda m: self.port(m[1]), script)
             script = self._fill_placeholders(script)
-            if block.language == "python":
-                script = f".venv/bin/python - <<'END_OF_PAGE'\n{script}\nEND_OF_PAGE"
+            if block.language in _PROGRAMS:
+                ending, program = _PROGRAMS[block.language]
+                (self.folder / f"page{ending}").write_text(script)
+                script = f"{program} page{ending}"
             if re.match(r"make run\b", script):
                 self._start(script)
             else:
@@ -167,7 +183,9 @@ class PageRunner:
     def _shell(self, script: str, seconds: float) -> str:
         # curl without a progress meter; an error status fails and prints the response.
         quiet = 'curl() { command curl -sS --fail-with-body --max-time 60 "$@"; }\n'
-        process, output = self._spawn(quiet + script)
+        # The command that `pip install .` gives.
+        installed = 'darkroom() { .venv/bin/python -m standalone "$@"; }\n'
+        process, output = self._spawn(quiet + installed + script)
         try:
             status = process.wait(seconds)
         except subprocess.TimeoutExpired as error:

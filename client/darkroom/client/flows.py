@@ -32,6 +32,8 @@ _GONE = {"not_found", "result_gone", "original_gone"}
 class Options(TypedDict, total=False):
     """What a submission may say beside its operations: docs/api.md."""
 
+    preset: str
+    """Name of operations and options that the service knows: docs/presets.md."""
     format: Literal["png", "jpeg", "jpg", "webp", "avif"]
     quality: int | Literal["lossless"]
     """Of the file, not of a network: that is a parameter of Upscale."""
@@ -72,7 +74,7 @@ def _submit(
     seconds: float,
 ) -> Flow[Answer]:
     items = [each.document() if isinstance(each, Operation) else each for each in operations]
-    fields = {"operations": json.dumps(items)}
+    fields = {"operations": json.dumps(items)} if items else {}
     for name, value in options.items():
         fields[name] = str(int(value)) if isinstance(value, bool) else str(value)
     call = Call("POST", "/process", fields=fields, pictures=pictures)

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
-from darkroom.client.errors import Problem, Unreachable
+from darkroom.client.errors import BadAnswer, Problem, Unreachable
 from darkroom.client.steps import Answer, Call, Flow, Lost, Pause
 
 DEFAULT_SECONDS = 120.0
@@ -29,15 +29,18 @@ def send(make: Callable[[], Call], seconds: float = DEFAULT_SECONDS) -> Flow[Ans
     """Make a call, again if that may help; ``make`` is called for each try.
 
     Raises:
-        Problem: the answer is an error. Unreachable: there is none.
+        Problem: the answer is an error. Unreachable: there is none. BadAnswer: it is a redirect.
     """
     paused, backoff = 0.0, _FIRST_PAUSE
     while True:
         call = make()
         outcome = yield call
         if isinstance(outcome, Answer):
-            if outcome.status < 400:
+            if outcome.status < 300:
                 return outcome
+            if outcome.status < 400:  # not followed: the key is for this address only
+                where = outcome.headers.get("location", "nowhere")
+                raise BadAnswer(f"{call.path} is redirected to {where!a}: use that address")
             failure: Exception = problem(outcome)
             if outcome.status not in _BUSY and not (outcome.status in _PROXY and call.repeatable):
                 raise failure
