@@ -1,7 +1,7 @@
 # The two commands: `make run` and `make test`. Each sets up all it needs by itself.
 # Settings are variables: `make run PORT=9000 WORKERS=2`; env_example lists them.
 
-.PHONY: run test check lint times coverage mutations bench chaos fuzz soak lock audit train weights real-esrgan clean
+.PHONY: run test check lint times coverage mutations bench chaos cluster fuzz soak lock audit train weights real-esrgan clean
 .DEFAULT_GOAL := run
 PY := .venv/bin/python
 # Where it is set, each of the many processes compiles all modules again.
@@ -46,6 +46,11 @@ bench: .venv/.dev
 # A storm of SECONDS, the same again with the SEED it printed: everything is killed, nothing lost.
 chaos: .venv/.dev
 	$(PY) -m tests.chaos storm $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
+
+# Several machines in network namespaces, as root: one fault after the other for SECONDS, the same
+# faults again with the SEED it printed.
+cluster: .venv/.dev
+	$(PY) -m tests.cluster faults $(if $(SECONDS),--seconds $(SECONDS)) $(if $(SEED),--seed $(SEED))
 
 # Random malformed input, other EXAMPLES in each run.
 EXAMPLES ?= 10000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
 from collections import Counter
 from typing import Any, Self
@@ -16,7 +17,6 @@ Body = dict[str, Any]
 
 _RETRIED_STATUSES = frozenset({429, 503})
 _RETRY_SECONDS = 0.2  # after a broken connection, which has no Retry-After
-_TIMEOUT = aiohttp.ClientTimeout(total=60)
 
 
 class BrokenPromise(AssertionError):
@@ -24,16 +24,21 @@ class BrokenPromise(AssertionError):
 
 
 class Client:
-    """Submits and queries until it gets a response; ``retries`` counts the reasons to retry."""
+    """Submits and queries until it gets a response; ``retries`` counts the reasons to retry.
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    Of several services each request, and each retry, asks the next one.
+    """
+
+    def __init__(self, *urls: str, timeout: float = 60) -> None:
+        """``timeout``: seconds for one response."""
+        self._urls = itertools.cycle(urls)
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
         self.retries: Counter[str] = Counter()
         self.accepted: dict[str, Submission] = {}
         """Every task that was accepted with 2xx, by its id."""
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(timeout=_TIMEOUT)
+        self._session = aiohttp.ClientSession(timeout=self._timeout)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -66,21 +71,25 @@ class Client:
 
     async def digests(self, task: Body) -> list[str]:
         """Return the SHA-256 of each result of a task, as served."""
-        found = []
-        for result in task["results"]:
-            status, content = await self._request("GET", result["url"])
-            if status != 200:
-                raise BrokenPromise(f"{result['url']}: {status} {content[:500]!r}")
-            found.append(hashlib.sha256(content).hexdigest())
-        return found
+        return [
+            hashlib.sha256(await self.content(result)).hexdigest() for result in task["results"]
+        ]
+
+    async def content(self, result: Body) -> bytes:
+        """Return the bytes of a result as served."""
+        status, content = await self._request("GET", result["url"])
+        if status != 200:
+            raise BrokenPromise(f"{result['url']}: {status} {content[:500]!r}")
+        return content
 
     async def _request(
         self, method: str, path: str, submission: Submission | None = None
     ) -> tuple[int, bytes]:
         while True:
             form = _form(submission) if submission else None
+            url = next(self._urls) + path
             try:
-                async with self._session.request(method, self.url + path, data=form) as response:
+                async with self._session.request(method, url, data=form) as response:
                     content = await response.read()
                     if response.status not in _RETRIED_STATUSES:
                         return response.status, content

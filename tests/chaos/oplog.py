@@ -11,9 +11,6 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 from pymongo.read_concern import ReadConcern
 
-from models.replica_set import embedded_mongo_url
-from tests.support.standalone_process import StandaloneProcess
-
 Document = dict[str, Any]
 
 BUCKETS = ("originals", "results", "intermediates")
@@ -22,12 +19,8 @@ BUCKETS = ("originals", "results", "intermediates")
 class OplogReader:
     """Reads ``local.oplog.rs``, which MongoDB itself writes, and counts status changes of tasks."""
 
-    def __init__(self, darkroom: StandaloneProcess, database: str = "darkroom") -> None:
-        self._client: MongoClient[Document] = MongoClient(
-            embedded_mongo_url(darkroom.data_dir),
-            directConnection=True,
-            serverSelectionTimeoutMS=2000,
-        )
+    def __init__(self, url: str, database: str = "darkroom") -> None:
+        self._client: MongoClient[Document] = MongoClient(url, serverSelectionTimeoutMS=2000)
         self._database = self._client[database]
         self._position = Timestamp(0, 0)
         self.status_changes: dict[str, Counter[str]] = defaultdict(Counter)

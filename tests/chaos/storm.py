@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from models.replica_set import embedded_mongo_url
 from tests.chaos import verification
 from tests.chaos.client import Client
 from tests.chaos.faults import FaultInjector, workers_of
@@ -92,7 +93,8 @@ def run(folder: Path, *, seconds: float, pause: float, count: int, seed: int) ->
     with StandaloneProcess(folder / "undisturbed", **{**environment, **_NO_FAULTS}) as darkroom:
         expected = asyncio.run(_run_undisturbed(darkroom, workload))
     with StandaloneProcess(folder / "data", **environment) as darkroom:
-        injector, oplog = FaultInjector(darkroom), OplogReader(darkroom)
+        injector = FaultInjector(darkroom)
+        oplog = OplogReader(embedded_mongo_url(darkroom.data_dir))
         asyncio.run(_storm(darkroom, workload, report, injector, oplog, expected, seconds))
         injector.record_processes()
         if darkroom.stop() != 0:
@@ -105,7 +107,7 @@ def run(folder: Path, *, seconds: float, pause: float, count: int, seed: int) ->
         second.record_processes()
         injector.seen |= second.seen
         oplog.close()
-        oplog = OplogReader(darkroom)
+        oplog = OplogReader(embedded_mongo_url(darkroom.data_dir))
         left = oplog.wait_until_clean(60)
         report.problems += [f"left over: {n} {what}" for what, n in left.items()]
         report.problems += asyncio.run(verification.check_results(darkroom, expected, oplog))

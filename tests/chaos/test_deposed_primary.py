@@ -62,8 +62,8 @@ async def test_what_a_rollback_takes_back_was_never_promised(
     assert {each.status for each in await asyncio.gather(*stuck)} == {503}
 
     trio.kill(primary)
-    for port in secondaries:
-        trio.start(port)
+    for member in secondaries:
+        trio.start(member)
     assert trio.primary() != primary
     trio.start(primary)
     trio.until(lambda: trio.states().count("SECONDARY") == 2, "two secondaries")
@@ -73,14 +73,14 @@ async def test_what_a_rollback_takes_back_was_never_promised(
     assert (await other.get(f"/tasks/{lost[0]['_id']}")).status == 200
 
 
-def _cut_off_before_the_insert(store: Store, trio: ReplicaSet, ports: list[int]) -> None:
+def _cut_off_before_the_insert(store: Store, trio: ReplicaSet, members: list[str]) -> None:
     """Cut the primary off once all that comes before the task has been acknowledged."""
     create = store.tasks.create
 
     async def cut_off(*args: Any, **options: Any) -> Task | None:
         store.tasks.create = create  # type: ignore[method-assign]
-        for port in ports:
-            trio.kill(port)
+        for member in members:
+            trio.kill(member)
         return await create(*args, **options)
 
     store.tasks.create = cut_off  # type: ignore[method-assign]

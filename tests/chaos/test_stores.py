@@ -10,6 +10,7 @@ import aiohttp
 import psutil
 import pytest
 
+from models.replica_set import embedded_mongo_url
 from tests.chaos.client import Client
 from tests.chaos.oplog import OplogReader
 from tests.chaos.workload import Submission, submissions
@@ -28,7 +29,7 @@ def darkroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandalonePro
 async def test_mongod_killed_during_uploads_each_is_refused_or_kept(
     darkroom: StandaloneProcess,
 ) -> None:
-    oplog = OplogReader(darkroom)
+    oplog = OplogReader(embedded_mongo_url(darkroom.data_dir))
     before = set(oplog.tasks())
     workload = submissions(24, 2)
     async with Client(darkroom.url) as client:

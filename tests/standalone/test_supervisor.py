@@ -15,6 +15,7 @@ import pytest
 from PIL import Image
 
 from models import VERSION
+from models.replica_set import embedded_mongo_url
 from tests.chaos.oplog import OplogReader
 from tests.support import images
 from tests.support.fork_servers import children_of
@@ -154,7 +155,7 @@ def work_started(darkroom: StandaloneProcess, folder: Path, output: str) -> tupl
 
 
 def stored_task(darkroom: StandaloneProcess, task_id: str) -> Any:
-    oplog = OplogReader(darkroom)
+    oplog = OplogReader(embedded_mongo_url(darkroom.data_dir))
     try:
         return oplog.tasks()[task_id]
     finally:

