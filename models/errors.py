@@ -72,6 +72,7 @@ class AppError(Exception):
 
 class BadSettings(AppError):
     code = "bad_settings"
+    members = ("measured", "limit")
 
 
 class BadRequest(AppError):
