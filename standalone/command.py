@@ -142,6 +142,9 @@ def main(arguments: Sequence[str] | None = None, prog: str = "darkroom") -> int:
     )
     parser.add_argument("--version", action="version", version=f"darkroom {VERSION}")
     parser.add_argument("command", metavar="COMMAND", choices=list(COMMANDS), help="see below")
+    if not arguments:
+        parser.print_help()
+        return 2
     name = parser.parse_args(arguments[:1]).command  # the rest is the command's own
     data_folder.set_defaults()
     return COMMANDS[name].run(prog, list(arguments[1:]))

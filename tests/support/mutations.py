@@ -24,6 +24,8 @@ AUTHENTICATOR = "service/auth/authenticator.py"
 ADMISSION = "service/submissions/admission.py"
 SPOOL = "service/uploads/spool.py"
 SANITY = "workers/upscaler/sanity.py"
+FILES = "standalone/mcp_server/files.py"
+CLIENT = "client/darkroom/client"
 
 LEASE_TESTS = (
     "models/store/test_lease.py",
@@ -37,6 +39,7 @@ ADMISSION_TESTS = (
 )
 UPLOAD_TESTS = ("service/uploads",)
 SANITY_TESTS = ("workers/upscaler/test_sanity.py",)
+FILE_TESTS = ("standalone/mcp_server/test_files.py",)
 
 
 @dataclass(frozen=True)
@@ -140,6 +143,35 @@ MUTATIONS = [
         SANITY_TESTS,
     ),
     Mutation(SANITY, "float(kept.min())", "float(kept.max())", SANITY_TESTS),
+    Mutation(FILES, "os.O_NOFOLLOW | os.O_NONBLOCK", "os.O_NONBLOCK", FILE_TESTS),
+    Mutation(FILES, "os.O_DIRECTORY | os.O_NOFOLLOW", "os.O_DIRECTORY", FILE_TESTS),
+    Mutation(FILES, '".." in path.parts', "False", FILE_TESTS),
+    Mutation(FILES, "found.st_size > max_bytes", "False", FILE_TESTS),
+    Mutation(FILES, "== other.read(_BLOCK_BYTES)", "is not None", FILE_TESTS),
+    Mutation(
+        f"{CLIENT}/webhooks.py", "abs(age) > max_age", "age > max_age", ("client/test_webhooks.py",)
+    ),
+    Mutation(f"{CLIENT}/webhooks.py", "not any(fits)", "not fits", ("client/test_webhooks.py",)),
+    Mutation(f"{CLIENT}/retries.py", "paused + pause", "pause", ("client/test_retries.py",)),
+    Mutation(f"{CLIENT}/retries.py", "not call.repeatable:", "False:", ("client/test_retries.py",)),
+    Mutation(
+        f"{CLIENT}/downloads.py",
+        'getattr(os, "O_NOFOLLOW", 0)',
+        "0",
+        ("client/test_downloads.py",),
+    ),
+    Mutation(
+        f"{CLIENT}/downloads.py",
+        "if self.size > self._result.bytes:",
+        "if False:",
+        ("client/test_downloads.py",),
+    ),
+    Mutation(
+        f"{CLIENT}/transport.py",
+        ' or call.path.startswith("//")',
+        "",
+        ("client/test_clients.py",),
+    ),
 ]
 
 
