@@ -48,7 +48,8 @@ ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 1, 2
 class Layout:
     """The picture in the first directory; sides as stored, ``bits`` of a sample.
 
-    ``extra``: what the samples beyond the colours are. ``pages``: whether others follow.
+    ``extra``: what the samples beyond the colours are. ``separate``: whether each colour is stored
+    for itself. ``pages``: whether others follow.
     """
 
     width: int
@@ -56,6 +57,7 @@ class Layout:
     bits: int
     photometric: int
     extra: tuple[int, ...]
+    separate: bool
     orientation: Orientation
     profile_bytes: int
     pages: bool
@@ -103,6 +105,7 @@ def read_layout(data: Bytes) -> Layout:
         bits,
         photometric,
         extra,
+        first.value(_PLANAR, 1) == 2,
         orientations[turn - 1] if 1 <= turn <= 8 else 1,
         first.byte_count(_PROFILE),
         _has_pages(first),
