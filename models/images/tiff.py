@@ -21,15 +21,22 @@ _EXTRA, _SAMPLE_FORMAT, _PROFILE, _DNG_VERSION = 338, 339, 34675, 50706
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, CMYK, YCBCR = 0, 1, 2, 3, 5, 6
 _COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, CMYK: 4, YCBCR: 3}
-_GRAY_BITS = (1, 2, 4, 8, 12, 16)
 _KNOWN_BITS = {
-    WHITE_IS_ZERO: _GRAY_BITS,
-    BLACK_IS_ZERO: _GRAY_BITS,
+    WHITE_IS_ZERO: (1, 2, 4, 8, 16),
+    BLACK_IS_ZERO: (1, 2, 4, 8, 12, 16),
     RGB: (8, 16),
     PALETTE: (1, 2, 4, 8),
     CMYK: (8, 16),
     YCBCR: (8,),
 }
+_MOST_EXTRA_SAMPLES = {
+    (BLACK_IS_ZERO, 8): 1,
+    (RGB, 8): _MAX_EXTRA_SAMPLES,
+    (RGB, 16): 1,
+    (PALETTE, 8): 1,
+    (CMYK, 8): 2,
+}
+"""By photometric interpretation and bits; only the first may be alpha."""
 _UNCOMPRESSED, _JPEG, _DEFLATE = 1, 7, {8, 32946}
 _COMPRESSIONS = {_UNCOMPRESSED, 2, 3, 4, 5, _JPEG, *_DEFLATE, 32773}
 """None, CCITT's three for fax, LZW, JPEG, deflate, PackBits: what scanners and editors write."""
@@ -41,7 +48,8 @@ ASSOCIATED_ALPHA, UNASSOCIATED_ALPHA = 1, 2
 class Layout:
     """The picture in the first directory; sides as stored, ``bits`` of a sample.
 
-    ``extra``: what the samples beyond the colours are. ``pages``: whether others follow.
+    ``extra``: what the samples beyond the colours are. ``separate``: whether each colour is stored
+    for itself. ``pages``: whether others follow.
     """
 
     width: int
@@ -49,6 +57,7 @@ class Layout:
     bits: int
     photometric: int
     extra: tuple[int, ...]
+    separate: bool
     orientation: Orientation
     profile_bytes: int
     pages: bool
@@ -96,6 +105,7 @@ def read_layout(data: Bytes) -> Layout:
         bits,
         photometric,
         extra,
+        first.value(_PLANAR, 1) == 2,
         orientations[turn - 1] if 1 <= turn <= 8 else 1,
         first.byte_count(_PROFILE),
         _has_pages(first),
@@ -122,8 +132,8 @@ def _read_samples(directory: Directory) -> tuple[int, int, tuple[int, ...]]:
     elif len(depths) > 1 or bits not in known or formats != {1}:
         numbers = "unsigned whole numbers" if formats == {1} else "signed or floating numbers"
         what = f"samples of {', '.join(map(str, sorted(depths)[:4]))} bits, {numbers}"
-    elif count != colours + len(extra) or len(extra) > _MAX_EXTRA_SAMPLES:
-        what = f"{count} samples a pixel"
+    elif count != colours + len(extra) or not _is_read(photometric, bits, extra):
+        what = f"{count} samples a pixel of {bits} bits"
     else:
         return bits, photometric, extra
     raise UnsupportedFormat(
@@ -131,6 +141,15 @@ def _read_samples(directory: Directory) -> tuple[int, int, tuple[int, ...]]:
         "CMYK, uncompressed or with LZW, ZIP, JPEG, PackBits or fax compression, or a PNG",
         measured=f"TIFF, {what}",
     )
+
+
+def _is_read(photometric: int, bits: int, extra: tuple[int, ...]) -> bool:
+    """Return whether Pillow or OpenCV reads a picture with these ``extra`` samples."""
+    if len(extra) > _MOST_EXTRA_SAMPLES.get((photometric, bits), 0) or any(extra[1:]):
+        return False
+    if photometric == CMYK:
+        return not any(extra)
+    return photometric != PALETTE or ASSOCIATED_ALPHA not in extra
 
 
 def _check_parts(

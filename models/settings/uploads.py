@@ -16,7 +16,7 @@ class UploadSettings(Group):
     input_formats: str = Field(
         ",".join(ACCEPTED_FORMATS),
         description="Formats of pictures that may be sent: of png, jpeg, webp, gif, avif, tiff, "
-        "bmp and heic, which needs the package in locks/heic.txt, also where the workers are.",
+        "bmp and heic, which needs the package pi-heif (locks/heic.txt), also where workers run.",
     )
     max_upload_bytes: int = Field(
         32 * MIB, ge=1, description="Largest picture file; a larger one is refused as it arrives."
@@ -95,7 +95,7 @@ class UploadSettings(Group):
         if named - {*decoded_formats()}:
             raise ValueError(
                 "heic needs the package pi-heif: .venv/bin/pip install --require-hashes -r "
-                "locks/heic.txt"
+                "locks/heic.txt, or pip install '.[heic]' where Darkroom was installed so"
             )
         return ",".join(name for name in known if name in named)
 

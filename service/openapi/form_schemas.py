@@ -191,7 +191,8 @@ def _common_fields(settings: UploadSettings) -> dict[str, Schema]:
         "format": {
             "type": "string",
             "enum": [*FORMAT_BY_EXTENSION, "auto", ""],
-            "description": f"Format of the results; empty or missing: that of the image. {_AUTO}",
+            "description": "Format of the results; empty or missing: that of the image, or PNG if "
+            f"it is none of these (of HEIC without alpha JPEG). {_AUTO}",
         },
         "quality": {
             "anyOf": [

@@ -22,7 +22,7 @@ from standalone.embedded_stores import free_port
 from tests.browser.conftest import Tab, serving
 from tests.browser.upload_page import add, broken, card, created, drop, ended, opened, ready, start
 from tests.conftest import Client
-from tests.support import images
+from tests.support import images, input_files
 from tests.support.standalone_process import StandaloneProcess
 from tests.support.task_factory import finish
 
@@ -114,6 +114,20 @@ async def test_files_are_refused_before_they_are_sent(settings: Settings, tab: T
         await page.get_by_role("button", name="Dismiss all").click()
         await expect(page.locator("#refused")).to_be_hidden()
         await expect(page.locator("#choose")).to_be_focused()
+
+
+async def test_the_page_takes_what_is_set(settings: Settings, tab: Tab) -> None:
+    """Also what this browser cannot show: it keeps an empty frame."""
+    async with serving(settings.replace(input_formats="png,webp,tiff,heic")) as url:
+        page = await opened(tab, url)
+        files = {kind: whole[0] for kind, whole in input_files.samples().items()}
+        await drop(page, {f"{kind}.x": data for kind, data in files.items()})
+        refused = page.locator("#refused .refused")
+        await expect(refused).to_have_count(3)  # GIF, AVIF, BMP
+        await expect(refused.first).to_contain_text("only PNG, WEBP, TIFF or HEIC can be sent")
+        await expect(page.locator("#selected li")).to_have_count(3)
+        await expect(page.locator("#selected li", has_text="webp.x")).to_contain_text("40 × 30")
+        await expect(page.locator("#selected li", has_text="heic.x").locator("img")).to_be_hidden()
 
 
 async def test_api_errors_are_shown(darkroom: StandaloneProcess, tab: Tab) -> None:

@@ -34,6 +34,7 @@ from workers.imaging.picture import Picture, Samples
 
 _GRAY_MODES = frozenset({"1", "L", "LA", "La", "I;16"})
 _GRAY_KEY_SCALE = {"L;2": 85, "L;4": 17}
+_PLAIN_ALPHA = {"La": "LA", "RGBa": "RGBA"}  # of modes whose colours are weighted by alpha
 _UPRIGHT: dict[Orientation, Callable[[Samples], Any]] = {
     2: lambda samples: cv2.flip(samples, 1),
     3: lambda samples: cv2.rotate(samples, cv2.ROTATE_180),
@@ -114,7 +115,9 @@ def decode(
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise decoders.too_many_pixels(path, max_pixels) from None
     except UnidentifiedImageError:
-        raise BadImage("the picture cannot be decoded: its header is broken") from None
+        raise BadImage(
+            "the picture cannot be decoded: its header is broken, or of a kind that is not decoded"
+        ) from None
     except Exception as error:  # Pillow's decoders raise many kinds on hostile bytes
         if is_out_of_memory(error):
             raise
@@ -182,7 +185,9 @@ def _read_pixels(file: Image.Image, stored: str, icc: bytes | None) -> Picture:
 def _to_picture(image: Image.Image, icc: bytes | None) -> Picture:
     if image.mode == "CMYK":
         image, icc = icc_profile.to_srgb(image, icc), None
-    if image.mode == "La" or ("transparency" in image.info and image.mode in {"1", "L"}):
+    if image.mode in _PLAIN_ALPHA:
+        image = image.convert(_PLAIN_ALPHA[image.mode])
+    if "transparency" in image.info and image.mode in {"1", "L"}:
         image = image.convert("LA")
     elif "transparency" in image.info and image.mode in {"P", "RGB"}:
         image = image.convert("RGBA")

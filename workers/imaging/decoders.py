@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, get_args
 
@@ -65,6 +65,9 @@ _MAX_TOTAL_TEXT_BYTES = 64 << 20
 
 
 ImageFile.LOAD_TRUNCATED_IMAGES = False
+# By libtiff also where nothing is compressed: Pillow 13 itself mixes up separate planes of 16 bits,
+# and the sides of a picture that it maps into memory and turns.
+TiffImagePlugin.READ_LIBTIFF = True
 PngImagePlugin.MAX_TEXT_CHUNK = _MAX_TEXT_BYTES
 PngImagePlugin.MAX_TEXT_MEMORY = _MAX_TOTAL_TEXT_BYTES
 
@@ -123,22 +126,10 @@ def open_image(path: Path | BinaryIO, max_pixels: int) -> Iterator[ImageFile.Ima
     try:
         with warnings.catch_warnings(action="ignore"):
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with (
-                _readable(path, kind) as source,
-                Image.open(source, formats=[FORMATS[kind]]) as file,
-            ):
+            with Image.open(path, formats=[FORMATS[kind]]) as file:
                 yield file
     finally:
         Image.MAX_IMAGE_PIXELS = before
-
-
-def _readable(path: Path | BinaryIO, kind: InputFormat) -> AbstractContextManager[Path | BinaryIO]:
-    """Return what Pillow opens: of a TIFF the open file.
-
-    By its path, Pillow 13 maps some into memory, and then takes their sides for those of the
-    upright picture.
-    """
-    return path.open("rb") if kind == "tiff" and isinstance(path, Path) else nullcontext(path)
 
 
 def _start_of(path: Path | BinaryIO) -> bytes:

@@ -43,10 +43,23 @@ def read(file: Image.Image, path: Path) -> Picture | None:
     return None
 
 
-def _read_tiff(file: Image.Image, path: Path) -> Picture | None:
+def is_reduced(file: Image.Image, path: Path) -> bool:
+    """Return whether samples of 16 bits are reduced to 8: OpenCV mixes separate planes up."""
+    return file.format == "TIFF" and _is_reduced(_layout(path))
+
+
+def _is_reduced(layout: tiff.Layout) -> bool:
+    return layout.separate and layout.bits > 8 and layout.photometric == tiff.RGB
+
+
+def _layout(path: Path) -> tiff.Layout:
     with path.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        layout = tiff.read_layout(data)
-    if layout.bits <= 8 or layout.photometric == tiff.CMYK:
+        return tiff.read_layout(data)
+
+
+def _read_tiff(file: Image.Image, path: Path) -> Picture | None:
+    layout = _layout(path)
+    if layout.bits <= 8 or layout.photometric == tiff.CMYK or _is_reduced(layout):
         return None
     if file.mode not in _GRAY_TIFF:
         picture = _of_opencv(path, layout.bits)

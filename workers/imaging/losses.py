@@ -12,7 +12,7 @@ from PIL import Image, JpegImagePlugin, MpoImagePlugin
 
 from models.images.jpeg import Layout
 from models.images.structure import Bytes, search
-from workers.imaging import exif_block, heif_file, metadata, notes, xmp
+from workers.imaging import deep_samples, exif_block, heif_file, metadata, notes, xmp
 
 _FIRST_OF = {"TIFF": notes.FIRST_PAGE, "HEIF": notes.MAIN_PICTURE}
 """By Pillow's name of a format that has no frames."""
@@ -33,6 +33,8 @@ def read(file: Image.Image, path: Path) -> tuple[str, ...]:
     layout = heif_file.layout_of(file, path)
     if layout is not None and layout.has_gain_map:
         found.append(notes.GAIN_MAP)
+    if deep_samples.is_reduced(file, path):
+        found.append(notes.REDUCED_PLANES)
     if _has_more(file):
         found.append(_FIRST_OF.get(str(file.format), notes.FIRST_FRAME))
     if file.mode == "CMYK":

@@ -165,6 +165,7 @@ HOSTILE_TIFFS = [
     (strips(9, 7, (259, SHORT, 1, 6)), "compression 6"),
     (strips(9, 7, (262, SHORT, 1, 32803)), "photometric interpretation 32803"),
     (strips(9, 7, (277, SHORT, 1, 9)), "9 samples a pixel"),
+    (strips(9, 7, (258, SHORT, 1, 16), (277, SHORT, 1, 2)), "2 samples a pixel of 16 bits"),
     (strips(9, 7, (254, LONG, 1, 1)), "RAW file of a camera"),
     (strips(9, 7, (50706, 1, 4, 1)), "RAW file of a camera"),
     (strips(9, 7, (322, LONG, 1, 99_999), (323, LONG, 1, 99_999), (324, LONG, 1, 8)), "tiles have"),

@@ -150,6 +150,24 @@ def test_deep_tiff_keeps_every_bit() -> None:
     assert (white_is_zero.pixels == 65535 - samples[:, :, 0]).all()
 
 
+def test_planes_that_are_stored_apart() -> None:
+    """OpenCV mixes those of 16 bits up; Pillow reads them with 8."""
+    rng = np.random.default_rng(0)
+    samples = rng.integers(0, 65536, (9, 7, 3), np.uint16)
+    planes = samples.transpose(2, 0, 1).astype("<u2").tobytes()
+    size = len(planes) // 3
+    at = 8 + 2 + 12 * 9 + 4
+    tags = [(256, 4, 1, 7), (257, 4, 1, 9), (258, 3, 3, at + len(planes)), (262, 3, 1, 2)]
+    tags += [(273, 4, 3, at + len(planes) + 6), (277, 3, 1, 3), (278, 4, 1, 9)]
+    tags += [(279, 4, 3, at + len(planes) + 18), (284, 3, 1, 2)]
+    head = struct.pack("<2sHIH", b"II", 42, 8, 9)
+    head += b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    places = struct.pack("<3H3I3I", 16, 16, 16, at, at + size, at + 2 * size, size, size, size)
+    picture = decode(head + planes + places)
+    assert (rgb(picture) == samples >> 8).all()
+    assert picture.notes == (notes.REDUCED_PLANES,)
+
+
 def test_twelve_bits_of_a_scanner() -> None:
     values = np.array([[0, 1, 2048, 4095], [4095, 16, 15, 0]])
     pairs = values.reshape(-1, 2)
