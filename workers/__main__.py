@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from models.errors import AppError, BadSettings
 from models.logging_setup import configure_logging
 from models.settings import Settings
-from workers.cli import commands
+from workers.cli import commands, watch
 
 
 def main(arguments: Sequence[str] | None = None, prog: str = "python -m workers") -> int:
@@ -26,6 +26,7 @@ def main(arguments: Sequence[str] | None = None, prog: str = "python -m workers"
     running.add_argument("--ready-fd", type=int, help="file descriptor to write to when ready")
     subparsers.add_parser("health", help="exit with 0 if a worker runs on this host, else 1")
     commands.add_commands(subparsers)
+    watch.add_command(subparsers)
     given = parser.parse_args(arguments)
     try:
         settings = Settings.load()

@@ -1,0 +1,258 @@
+"""Process the pictures that are put into a folder, in child processes as those of a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from models import memory_estimate
+from models.error_members import from_document
+from models.errors import AppError, InsufficientResources, InternalError, TooLarge, WorkerCrashed
+from models.images.inspect import ImageHeader, OutputFormat, check_side, inspect
+from models.images.metadata import MetadataChoice
+from models.networks.catalogue import Catalogue
+from models.operations import Operation
+from models.operations.fingerprint import PIPELINE_VERSION
+from models.operations.steps import final_encoding, result_count, result_sizes
+from models.settings import Settings
+from workers.child.memory_semaphore import MemorySemaphore
+from workers.child.pool import ChildPool
+from workers.child.request import Request
+from workers.watching.folder_scan import FolderScan, Found, Stamp
+from workers.watching.placement import move_aside, place, targets
+from workers.watching.record import Record
+
+LOOK_SECONDS = 1.0  # between two looks at the folder
+_TROUBLE_SECONDS = 10.0  # after a fault of the machine, such as a full disk
+_MOST_A_LOOK = 100  # pictures: what comes meanwhile is seen after them
+_COPY_BYTES = 1 << 20
+
+
+class _Changed(Exception):
+    """The file changed while it was read: the next look finds it again."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is done with each picture of ``source``; see ``ParsedCommand`` for the rest.
+
+    ``results``, ``failed``: folders of results and of what failed.
+    """
+
+    source: Path
+    results: Path
+    failed: Path
+    operations: Sequence[Operation]
+    format: OutputFormat | None
+    metadata: MetadataChoice
+
+    def asked(self, settings: Settings, catalogue: Catalogue) -> str:
+        """Return a hash of all that results depend on beside their pictures."""
+        said = [
+            PIPELINE_VERSION,
+            [each.document() for each in self.operations],
+            [weights.sha256 for each in self.operations for weights in each.weights(catalogue)],
+            self.format,
+            self.metadata,
+            settings.encoding.model_dump(mode="json"),
+        ]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+@dataclass
+class Watcher:
+    """Looks at the folder of ``order`` until it is stopped, or once.
+
+    Of the same pictures results are made once, also if this program is killed: ``record`` knows
+    them. A picture that cannot be processed is moved aside with the reason; a fault of the machine
+    is no reason, and is tried again. ``tell`` takes a line for each picture that is done, ``warn``
+    one for each that is not; both may have control characters of a file name.
+    """
+
+    order: Order
+    settings: Settings
+    catalogue: Catalogue
+    record: Record
+    children: ChildPool
+    scratch: Path
+    tell: Callable[[str], None]
+    warn: Callable[[str], None]
+    failed: int = 0
+    _done: dict[Path, Stamp] = field(default_factory=dict)
+    _put_off: dict[Path, Found] = field(default_factory=dict)
+    _crashes: dict[Path, int] = field(default_factory=dict)
+    _trouble: bool = False
+
+    async def run(self, stop: asyncio.Event, *, once: bool = False) -> None:
+        """Process what is there and what comes, until ``stop`` is set.
+
+        ``once``: return when nothing is left to do.
+
+        Raises:
+            OSError: the folder cannot be read.
+        """
+        looking = asyncio.create_task(self._look(once=once))
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            await asyncio.wait({looking, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            if looking.done():
+                await looking
+        finally:
+            looking.cancel()
+            stopped.cancel()
+            await asyncio.gather(looking, stopped, return_exceptions=True)
+
+    async def _look(self, *, once: bool) -> None:
+        scan = FolderScan(self.order.source, [self.order.results, self.order.failed])
+        asked = self.order.asked(self.settings, self.catalogue)
+        memory = MemorySemaphore(memory_estimate.worker_budget(self.settings.worker))
+        at_once = asyncio.Semaphore(self.settings.worker.child_processes)
+        while True:
+            found = await asyncio.to_thread(scan.look)
+            left = [each for each in found if not self._is_done(each, asked)]
+            due = [each for each in left if not each.young or each != self._put_off.get(each.path)]
+            self._trouble = False
+            await asyncio.gather(
+                *(self._process(each, asked, memory, at_once) for each in due[:_MOST_A_LOOK])
+            )
+            if once and not scan.unsettled and not left:
+                return
+            if len(due) <= _MOST_A_LOOK or self._trouble:
+                await asyncio.sleep(_TROUBLE_SECONDS if self._trouble else LOOK_SECONDS)
+
+    def _is_done(self, found: Found, asked: str) -> bool:
+        if self._done.get(found.path) == found.stamp:
+            return True
+        if not self.record.has(found.path, found.stamp, asked):
+            return False
+        self._done[found.path] = found.stamp
+        return True
+
+    async def _process(
+        self, found: Found, asked: str, memory: MemorySemaphore, at_once: asyncio.Semaphore
+    ) -> None:
+        async with at_once:
+            shown = self.order.source / found.path
+            try:
+                made = await self._make(found, asked, memory)
+            except _Changed:
+                return
+            except InsufficientResources as error:
+                self._wait_after(shown, error.detail)
+            except WorkerCrashed as error:
+                self._crashes[found.path] = self._crashes.get(found.path, 0) + 1
+                if self._crashes[found.path] >= self.settings.worker.max_attempts:
+                    await self._refuse(found, error)
+            except AppError as error:
+                await self._refuse(found, error)
+            except FileNotFoundError as error:
+                if Path(error.filename or "") != shown:
+                    self._wait_after(shown, str(error))
+            except OSError as error:
+                self._wait_after(shown, str(error))
+            else:
+                self._done[found.path] = found.stamp
+                names = ", ".join(str(self.order.results / each) for each in made)
+                self.tell(f"{shown} -> {names}")
+
+    def _wait_after(self, shown: Path, reason: str) -> None:
+        """Say what the machine lacks; the picture stays where it is."""
+        self._trouble = True
+        self.warn(f"{shown}: {reason}; it is tried again")
+
+    async def _refuse(self, found: Found, error: AppError) -> None:
+        """Move a picture aside; one that changed lately may still be written, and stays."""
+        if found.young:
+            self._put_off[found.path] = found
+            return
+        self._put_off.pop(found.path, None)
+        reason = f"{error.code}: {error.detail}"
+        try:
+            target = await asyncio.to_thread(
+                move_aside, self.order.source, found.path, self.order.failed, reason
+            )
+        except OSError as trouble:
+            self._wait_after(self.order.source / found.path, f"cannot be moved aside: {trouble}")
+            return
+        self.failed += 1
+        self.warn(f"{self.order.source / found.path}: {reason}; moved to {target}")
+
+    async def _make(self, found: Found, asked: str, memory: MemorySemaphore) -> list[Path]:
+        """Return the paths of the results, below the folder of results."""
+        with tempfile.TemporaryDirectory(dir=self.scratch) as name:
+            original = Path(name) / "original"
+            await asyncio.to_thread(self._copy, found, original)
+            header = await asyncio.to_thread(self._inspect, original)
+            order = self.order
+            encoding = final_encoding(order.operations, order.format or header.format)
+            limit = self.settings.uploads.max_output_pixels
+            for size in result_sizes(order.operations, (header.width, header.height), limit):
+                check_side(*size, encoding.format)
+            tile = self.settings.networks.tile_pixels
+            need, fixed = memory_estimate.estimate(
+                header, order.operations, encoding.format, self.catalogue, tile
+            )
+            memory_estimate.check_fits(need, self.settings.worker, fixed)
+            count = result_count(order.operations)
+            paths = targets(found.path, encoding.format, count, self.record)
+            request = Request(
+                str(original),
+                name,
+                [each.document() for each in order.operations],
+                encoding.format,
+                encoding.quality,
+                encoding.progressive,
+                encoding.max_bytes,
+                memory_bytes=need,
+                result_count=count,
+                metadata=order.metadata,
+            )
+            async with memory.reserve(need):
+                message = await self.children.run(request, lambda *_: None)
+            if "defect" in message:
+                last = str(message["defect"]).strip().splitlines()[-1:]
+                raise InternalError(f"an unexpected error, please report it: {' '.join(last)}")
+            if "error" in message:
+                raise from_document(message["error"])
+            self.record.begin(found.path, found.stamp, asked, paths)
+            results = [str(each["path"]) for each in message["results"]]
+            await asyncio.to_thread(place, results, paths, order.results)
+            self.record.finish(found.path)
+            return paths
+
+    def _copy(self, found: Found, to: Path) -> None:
+        """Copy the file as it was found.
+
+        Raises:
+            _Changed: it is another by now. TooLarge: it has more than MAX_UPLOAD_BYTES.
+        """
+        limit = self.settings.uploads.max_upload_bytes
+        if found.stamp.size > limit:
+            raise TooLarge(
+                f"the file has {found.stamp.size} bytes; at most {limit} pass (MAX_UPLOAD_BYTES)",
+                setting="MAX_UPLOAD_BYTES",
+                limit=limit,
+                measured=found.stamp.size,
+            )
+        # A link or a pipe may have come into its place since.
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+        number = os.open(self.order.source / found.path, flags)
+        with os.fdopen(number, "rb") as file, to.open("wb") as out:
+            left = found.stamp.size
+            while left and (data := file.read(min(left, _COPY_BYTES))):
+                out.write(data)
+                left -= len(data)
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode) or Stamp.of(status) != found.stamp:
+                raise _Changed
+
+    def _inspect(self, original: Path) -> ImageHeader:
+        with original.open("rb") as file:
+            return inspect(file, self.settings.uploads.accepted_formats)
