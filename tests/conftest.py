@@ -97,7 +97,7 @@ def pytest_collection_finish() -> None:
 
 
 _BROWSER = "tests/browser"
-_LONG = (_BROWSER, "tests/chaos", "tests/standalone", "tests/project")
+_LONG = (_BROWSER, "tests/chaos", "tests/cluster", "tests/standalone", "tests/project")
 """Folders of tests that start whole Darkrooms, the longest first."""
 _WITH_THE_BROWSER = {
     "tests/project/test_containers.py",

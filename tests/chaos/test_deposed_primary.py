@@ -14,14 +14,16 @@ from models.tasks.task import Task
 from service.app import create_app
 from service.app_keys import STORE
 from tests.support import images
-from tests.support.replica_set import ReplicaSet
+from tests.support.replica_set import SETTINGS, ReplicaSet
 
 pytestmark = pytest.mark.integration
 
 
 @pytest.fixture(scope="module")
 def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ReplicaSet]:
-    with ReplicaSet(tmp_path_factory.mktemp("trio")) as started:
+    # Long enough for what is asked of a primary that has lost its majority.
+    settings = {**SETTINGS, "electionTimeoutMillis": 5000}
+    with ReplicaSet(tmp_path_factory.mktemp("trio"), settings=settings) as started:
         yield started
 
 

@@ -13,7 +13,6 @@ from pathlib import Path
 
 from tests.cluster import failover, faults, namespaces, storm
 from tests.cluster.cluster import Cluster
-from tests.support import replica_set
 
 
 def main() -> int:
@@ -26,9 +25,9 @@ def main() -> int:
     storm_parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3)))
     times = commands.add_parser("failover", help="measure the table of docs/reliability.md")
     times.add_argument("--times", type=int, default=3, help="measurements of each fault")
-    for setting, value in replica_set.SETTINGS.items():
-        times.add_argument(f"--{setting}", type=int, default=value, help="of MongoDB")
-    times.add_argument("--options", default="", help="behind MONGO_URL: &name=value")
+    times.add_argument(
+        "--defaults", action="store_true", help="of MongoDB, not the settings of docs/deployment.md"
+    )
     for command in commands.choices.values():
         command.add_argument("--folder", type=Path, help=argparse.SUPPRESS)  # within namespaces
     given = parser.parse_args()
@@ -36,14 +35,8 @@ def main() -> int:
         return _in_namespaces()
     if given.command == "faults":
         return _storm(given.folder, given.seconds, given.seed)
-    election = {setting: getattr(given, setting) for setting in replica_set.SETTINGS}
-    with Cluster(
-        given.folder,
-        workers=0,
-        election=election,
-        mongo_options=given.options,
-        **failover.SETTINGS,
-    ) as cluster:
+    tuned = not given.defaults
+    with Cluster(given.folder, workers=0, tuned=tuned, **failover.SETTINGS) as cluster:
         print(*asyncio.run(failover.measure(cluster, given.times)), sep="\n")
     return 0
 

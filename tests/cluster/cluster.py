@@ -9,7 +9,6 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +16,7 @@ from models.settings import FIELDS
 from standalone.embedded_stores import _find_binary
 from tests.cluster.network import Network
 from tests.support.paths import ROOT
-from tests.support.replica_set import SETTINGS, ReplicaSet
+from tests.support.replica_set import ReplicaSet
 
 MONGOS, REDIS = ("m1", "m2", "m3"), "redis"
 SERVICES, WORKERS = ("s1", "s2"), ("w1", "w2", "w3")
@@ -37,23 +36,23 @@ class Cluster:
         folder: Path,
         *,
         workers: int = len(WORKERS),
-        election: Mapping[str, int] = SETTINGS,
-        mongo_options: str = "",
+        tuned: bool = True,
         **environment: str,
     ) -> None:
-        """``mongo_options``: what stands behind MONGO_URL, ``&name=value``."""
+        """``tuned``: MongoDB is set as docs/deployment.md advises, not by its defaults."""
         self._folder = folder
         self.workers = WORKERS[:workers]
         self.network = Network((*MONGOS, REDIS, *SERVICES, *self.workers))
         addresses = self.network.addresses
         machines = {f"{addresses[m]}:{_MONGO_PORT}": self.network.command(m) for m in MONGOS}
-        self.mongo = ReplicaSet(folder, machines, election)
+        defaults: dict[str, dict[str, int]] = {} if tuned else {"settings": {}, "parameters": {}}
+        self.mongo = ReplicaSet(folder, machines, **defaults)
         self.urls = [f"http://{addresses[service]}:{_PORT}" for service in SERVICES]
         clean = {k: v for k, v in os.environ.items() if k not in _SETTINGS}
         self._environment = {
             **clean,
             "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), clean.get("PYTHONPATH")])),
-            "MONGO_URL": self.mongo.url + mongo_options,
+            "MONGO_URL": self.mongo.url,
             "REDIS_URL": f"redis://{addresses[REDIS]}:{_REDIS_PORT}/0",
             "ALLOW_ANONYMOUS": "1",
             "RATE_LIMITS": "off",

@@ -16,7 +16,13 @@ from pathlib import Path
 
 from tests.support.paths import ROOT
 
-_TOOLS = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2"}
+_TOOLS = {
+    "setpriv": "util-linux",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "ip": "iproute2",
+}
+_DIES_WITH_ITS_PARENT = ("setpriv", "--pdeathsig", "KILL")
 _PROBE = (
     "mount -t tmpfs none /run && mkdir /run/netns && ip netns add probe "
     "&& ip link add name bridge type bridge && ip link add name probe type veth"
@@ -26,7 +32,7 @@ _PROBE = (
 def _command() -> list[str]:
     mapped = [] if os.geteuid() == 0 else ["--user", "--map-root-user"]
     kinds = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-    return ["unshare", *mapped, *kinds]
+    return [*_DIES_WITH_ITS_PARENT, "unshare", *mapped, *kinds]
 
 
 def obstacle() -> str:

@@ -19,8 +19,17 @@ from standalone.embedded_stores import _find_binary, free_port
 _NAME = "trio"
 _SECONDS = 120.0  # to wait for an election on a busy machine
 _POLL_SECONDS = 0.05
-# Those of docs/deployment.md; without a majority a primary goes on for as long as an election.
-SETTINGS: Mapping[str, int] = {"electionTimeoutMillis": 2000, "heartbeatIntervalMillis": 500}
+# Both are those of docs/deployment.md, which says why. Without a majority a primary goes on for as
+# long as the timeout of an election.
+SETTINGS: Mapping[str, int] = {
+    "electionTimeoutMillis": 2000,
+    "heartbeatIntervalMillis": 500,
+    "catchUpTimeoutMillis": 1000,
+}
+PARAMETERS: Mapping[str, int] = {
+    "oplogNetworkTimeoutBufferSeconds": 1,
+    "oplogFetcherSteadyStateMaxFetcherRestarts": 0,
+}
 
 
 @contextlib.contextmanager
@@ -42,12 +51,22 @@ class ReplicaSet:
         self,
         folder: Path,
         machines: Mapping[str, Sequence[str]] | None = None,
+        *,
         settings: Mapping[str, int] = SETTINGS,
+        parameters: Mapping[str, int] = PARAMETERS,
     ) -> None:
-        """``machines``: by address, what stands before the command of each; else on loopback."""
+        """``machines``: by address, what stands before the command of each; else on loopback.
+
+        ``settings``: of the set; ``parameters``: of each server.
+        """
         self._folder = folder
         self._machines = machines or {f"{HOST}:{free_port()}": () for _ in range(3)}
         self._settings = dict(settings)
+        self._options = [
+            option
+            for name, value in parameters.items()
+            for option in ("--setParameter", f"{name}={value}")
+        ]
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self.url = f"mongodb://{','.join(self.members)}/?replicaSet={_NAME}"
 
@@ -92,7 +111,7 @@ class ReplicaSet:
                     *("--replSet", _NAME, "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "64"),
                     *("--setParameter", "diagnosticDataCollectionEnabled=false"),
                     *("--wiredTigerEngineConfigString", "log=(file_max=10MB,prealloc=false)"),
-                    *("--quiet", "--nounixsocket"),
+                    *("--quiet", "--nounixsocket", *self._options),
                 ],
                 stdout=log,
             )
