@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
 import structlog
@@ -14,12 +14,14 @@ from models.metrics.definitions import MONGODB_COMMANDS, REDIS_CALLS
 from models.metrics.instruments import Instruments, measure_lag
 from models.metrics.metric import MetricSource
 from models.networks.catalogue import Catalogue
+from models.periodic import run_periodically
 from models.presets import read_file
 from models.redis.connection import RedisConnection
 from models.redis.queue import Queue
 from models.redis.rate_limiter import RateLimiter
 from models.settings import Settings
 from models.store import Store
+from models.store.tasks.queue_history import INTERVAL_SECONDS
 from models.tasks.needs import Abilities, differences
 from service.app_keys import (
     CATALOGUE,
@@ -36,10 +38,9 @@ from service.auth.authenticator import AUTHENTICATOR, Authenticator
 from service.auth.middleware import auth_middleware
 from service.auth.permissions import PERMISSIONS
 from service.auth.rate_limit import RATE_LIMITER, set_rate_limit_headers
-from service.dashboard.history_recorder import record_history
 from service.dashboard.overview import OVERVIEW, Overview
 from service.dashboard.page import dashboard_middleware
-from service.events.change_stream import watch_changes
+from service.events.change_stream import REOPEN_SECONDS, watch_changes
 from service.events.long_poll import (
     COMPLETION_WAITER,
     POLLED_TASKS,
@@ -53,7 +54,7 @@ from service.http import cors
 from service.http.errors import error_middleware
 from service.http.request_checks import request_checks_middleware
 from service.http.request_context import request_context_middleware, set_request_headers
-from service.http.request_counts import REQUEST_COUNTS, RequestCounts
+from service.http.request_counts import FLUSH_SECONDS, REQUEST_COUNTS, RequestCounts
 from service.http.security_headers import set_security_headers
 from service.metrics_collector import METRICS_COLLECTOR, MetricsCollector
 from service.openapi.document import OPENAPI, OpenApiDocument
@@ -129,7 +130,7 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
 async def background_context(app: web.Application) -> AsyncIterator[None]:
     """Run what goes on besides requests. Long polls and event streams share a change stream."""
     settings, store, instruments = app[SETTINGS], app[STORE], app[INSTRUMENTS]
-    endings, polled = CompletionWaiter(), PolledTasks()
+    endings, polled = CompletionWaiter(), PolledTasks(store)
     app[COMPLETION_WAITER], app[POLLED_TASKS] = endings, polled
     watch = app[QUEUE_WATCH] = QueueWatch(store, app[QUEUE])
     hub = app[EVENT_HUB] = EventHub(settings.http, settings.limits, store, watch, instruments)
@@ -139,18 +140,19 @@ async def background_context(app: web.Application) -> AsyncIterator[None]:
     app[OVERVIEW] = Overview(settings, store, app[QUEUE], app[DISK_SPACE].free_space, mine)
     if found := differences([mine, *(await store.workers.abilities() or ())]):
         log.warning("settings_differ", from_workers=found)
-    working = [
-        asyncio.create_task(watch_changes(store.change_stream, [endings, polled, hub])),
-        asyncio.create_task(hub.run()),
-        asyncio.create_task(measure_lag(instruments)),
-        asyncio.create_task(record_history(store, app[OVERVIEW])),
-        asyncio.create_task(app[REQUEST_COUNTS].run()),
+    feed, counts = store.change_stream, app[REQUEST_COUNTS]
+    jobs: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
+        ("changes", lambda: watch_changes(feed, [endings, polled, hub]), REOPEN_SECONDS),
+        ("history", app[OVERVIEW].record, INTERVAL_SECONDS),
+        ("counts", counts.flush, FLUSH_SECONDS),
     ]
+    running = [hub.run(), measure_lag(instruments), *(run_periodically(*job) for job in jobs)]
+    working = [asyncio.create_task(each) for each in running]
     yield
     for each in working:
         each.cancel()
     await asyncio.gather(*working, return_exceptions=True)
-    await app[REQUEST_COUNTS].flush()
+    await counts.flush()
 
 
 async def release_waiting(app: web.Application) -> None:

@@ -1,4 +1,4 @@
-"""Query parameters ?wait= and ?redirect=, Prefer: wait; unknown parameters are refused."""
+"""Query parameters ?wait= and ?redirect=, Prefer: wait, Accept; unknown parameters are refused."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from models.errors import BadParameter
+from models.images.inspect import FORMAT_BY_EXTENSION, MEDIA_TYPES, OutputFormat
 from service.auth.identity import identity
 from service.http.request_body import is_picture
 from service.openapi.endpoint import Endpoint, declaration_of, parameter
@@ -35,6 +36,11 @@ REDIRECT = {
 }
 WAITING = frozenset({*WAIT, *REDIRECT})
 """Parameters of a submission's query that say how it is answered."""
+
+
+AUTO_FORMAT = "auto"
+"""As a ``format``: the smallest that the request's Accept names, or that of the picture."""
+_SMALLEST_FIRST: tuple[OutputFormat, ...] = ("avif", "webp")
 
 
 @web.middleware
@@ -124,3 +130,28 @@ def wants_image_redirect(request: web.Request) -> bool:
         "text/html",
         "application/json",
     }
+
+
+def preferred_format(request: web.Request) -> OutputFormat | None:
+    """Return the smallest format that the Accept header names; None: as sent, which all can show.
+
+    ``*/*`` and ``image/*`` name none: a program that says nothing better gets what it sent.
+    """
+    named = accepted_types(request)
+    return next((each for each in _SMALLEST_FIRST if MEDIA_TYPES[each] in named), None)
+
+
+def read_format(value: str) -> OutputFormat:
+    """Return the format that a form names.
+
+    Raises:
+        BadParameter: it is unknown.
+    """
+    known = FORMAT_BY_EXTENSION.get(value.lower())
+    if known is None:
+        raise BadParameter(
+            f"format {value[:20]!a} is not supported; known: {', '.join(MEDIA_TYPES)}, auto",
+            parameter="format",
+            known=[*MEDIA_TYPES, AUTO_FORMAT],
+        )
+    return known

@@ -19,6 +19,7 @@ from models.metrics.definitions import CHILD_PROCESSES_REPLACED, MONGODB_COMMAND
 from models.metrics.instruments import Instruments, measure_lag
 from models.metrics.metric import MetricSource
 from models.networks.catalogue import Catalogue
+from models.periodic import run_periodically
 from models.redis.queue import JOB_NAME, Queue, connect, from_json, to_json
 from models.settings import Settings
 from models.store import Store
@@ -28,7 +29,6 @@ from workers.background.cancellation import REOPEN_SECONDS, watch_cancellations
 from workers.background.heartbeat import HEARTBEAT_SECONDS, report_heartbeat
 from workers.background.housekeeping import pause_seconds, run_if_due
 from workers.background.impossible import IMPOSSIBLE_CHECK_SECONDS, fail_impossible
-from workers.background.periodic import run_periodically
 from workers.background.sweep import sweep_if_due
 from workers.child.memory_semaphore import MemorySemaphore
 from workers.child.pool import ChildPool

@@ -36,14 +36,13 @@ from models.store.files.gridfs import FileBucket
 from models.store.files.originals import Originals
 from models.store.files.result_names import ResultNames
 from models.store.files.retention import OrphanCollector, Retention
-from models.store.mongo.alert_log import AlertLog
 from models.store.mongo.availability import PING_SECONDS, Availability, unavailable
 from models.store.mongo.clock import ServerClock
 from models.store.mongo.command_metrics import CommandMetrics
 from models.store.mongo.health import MongoHealth
 from models.store.mongo.indexes import create_indexes
 from models.store.mongo.repository import Repository, raising_unavailable
-from models.store.mongo.state import PeriodicLock, SchemaVersion, SecretKey
+from models.store.mongo.state import AlertLog, PeriodicLock, SchemaVersion, SecretKey
 from models.store.outbox.emails import EmailOutbox
 from models.store.outbox.pending_webhooks import PendingWebhooks
 from models.store.outbox.subscribers import Newsletters, Subscribers

@@ -38,9 +38,9 @@ class Group(BaseModel):
     created_at: datetime
 
     @classmethod
-    def of_one(cls, task: Task, name: str | None = None) -> Group:
+    def of_one(cls, task: Task) -> Group:
         """Return the group of a single task."""
-        member = Member(name=name or task.uploads[0].name, task_id=task.id)
+        member = Member(name=task.uploads[0].name, task_id=task.id)
         return cls(id=task.id, members=[member], owner=task.owner, created_at=task.created_at)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 from typing import cast
 
 from aiohttp import web
@@ -13,7 +14,7 @@ from models.free_space import FreeSpace
 from models.redis.queue import Queue
 from models.settings import Settings
 from models.store import Store
-from models.store.tasks import queue_history
+from models.store.tasks.queue_history import INTERVAL_SECONDS
 from models.tasks.needs import Abilities, differences
 from models.tasks.serializers import iso
 from service.dashboard.activity import ActivityBody, activity_body, name_keys
@@ -27,6 +28,7 @@ _HEALTH_CACHE_SECONDS = 2.0  # disks and memory change slower
 _ACTIVITY_CACHE_SECONDS = 5.0  # it is written every ten
 _MAX_WORKERS = 200  # shown, the latest heartbeats first: a page that a browser still renders
 _MAX_SILENCE_SECONDS = 3600  # of a worker that is shown
+_LOCK_NAME = "history"
 _MAX_HISTORIES = 16  # of different lengths in the cache
 
 
@@ -45,13 +47,14 @@ class Overview:
         self._store = store
         self._abilities = abilities
         self._queue = queue
+        self._holder = secrets.token_hex(8)
         kept, timeout = settings.uploads.min_free_disk_bytes, settings.stores.store_timeout
         probe = HealthProbe(kept, timeout, store, queue, free_space)
         self.health = alru_cache(ttl=_HEALTH_CACHE_SECONDS)(probe.ask)
         self.workers = alru_cache(ttl=_CACHE_SECONDS)(self._load_workers)
         self.queue_state = alru_cache(ttl=_CACHE_SECONDS)(self._load_queue)
         # A new point comes once in an interval.
-        half_interval = queue_history.INTERVAL_SECONDS / 2
+        half_interval = INTERVAL_SECONDS / 2
         self.history = alru_cache(_MAX_HISTORIES, ttl=half_interval)(self._load_history)
         activity_cache = alru_cache(_MAX_HISTORIES, ttl=_ACTIVITY_CACHE_SECONDS)
         self.activity = activity_cache(self._load_activity)
@@ -81,10 +84,17 @@ class Overview:
         name_keys(body["keys"], names)
         return body
 
-    async def alert_codes(self) -> list[str]:
-        """Return the codes of the alerts that there are now."""
-        queue = await self._queue_body(await self._load_workers())
-        return [alert["code"] for alert in queue["alarms"]]
+    async def record(self) -> None:
+        """Record queue length, throughput and alerts, unless another service has just done so.
+
+        The service does it, not a worker, so that the history also shows when no worker is alive.
+        """
+        store = self._store
+        if await store.periodic_lock.acquire(_LOCK_NAME, self._holder, INTERVAL_SECONDS):
+            work = await store.task_stats.queue()
+            await store.queue_history.record(work, await store.workers.count_alive())
+            queue = await self._queue_body(await self._load_workers())
+            await store.alert_log.record([alert["code"] for alert in queue["alarms"]])
 
     async def _load_workers(self) -> list[WorkerBody]:
         entries = await self._store.workers.entries(_MAX_SILENCE_SECONDS, _MAX_WORKERS)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
 from aiohttp import web
+from async_lru import alru_cache
 
 from models.auth.visibility import UNRESTRICTED_VIEW, View
+from models.store import Store
 from models.store.tasks.change_stream import TaskChange
 from models.tasks.group import Group
 from models.tasks.task import ENDED, Task
@@ -21,6 +22,7 @@ from service.http.request_counts import WAITS_FOR_TASKS
 T = TypeVar("T")
 
 _POLLED_SECONDS = 0.1  # for which progress may be old: some clients poll fifty times a second
+_MAX_POLLED = 10_000  # tasks that are polled within that time
 
 
 class _Waiter:
@@ -97,40 +99,30 @@ class CompletionWaiter:
 class PolledTasks:
     """Unfinished tasks that were read a moment ago; forgotten as soon as they end."""
 
-    def __init__(self) -> None:
-        self._read: dict[str, tuple[float, Task | None]] = {}
-        """When it was read, and the task; None while it is being read for the first time."""
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._read = alru_cache(_MAX_POLLED, ttl=_POLLED_SECONDS)(self._load)
 
     def on_change(self, change: TaskChange) -> None:
         if change.status in ENDED:
             self.forget(change.task_id)
 
     def on_missed_changes(self) -> None:
-        self._read.clear()
+        self._read.cache_clear()
 
     def forget(self, task_id: str) -> None:
         """Read the task again at its next poll: this service ended it."""
-        self._read.pop(task_id, None)
+        self._read.cache_invalidate(task_id)
 
-    async def get(
-        self, task_id: str, view: View, read: Callable[[str, View], Awaitable[Task | None]]
-    ) -> Task | None:
+    async def get(self, task_id: str, view: View) -> Task | None:
         """Return the task, unfinished at most ``_POLLED_SECONDS`` old; None if not in ``view``."""
-        now = time.monotonic()
-        at, task = self._read.get(task_id, (now, None))
-        if task is not None and now < at + _POLLED_SECONDS and view.sees(task.owner):
-            return task
-        mine = self._read[task_id] = (now, None)
-        try:
-            task = await read(task_id, view)
-        finally:
-            # Otherwise it has ended meanwhile, or another request reads it.
-            is_current = self._read.get(task_id) is mine
-            if is_current:
-                del self._read[task_id]
-        if is_current and task is not None and not task.ended:
-            self._read[task_id] = (now, task)
-        return task
+        task = await self._read(task_id)
+        if task is None or task.ended:  # a retry would change it
+            self.forget(task_id)
+        return task if task is not None and view.sees(task.owner) else None
+
+    async def _load(self, task_id: str) -> Task | None:
+        return await self._store.tasks.get(task_id)
 
 
 async def long_poll_task(
@@ -144,7 +136,7 @@ async def long_poll_task(
     """
     tasks = request.app[STORE].tasks
     if not seconds:
-        return await request.app[POLLED_TASKS].get(task_id, view, tasks.get)
+        return await request.app[POLLED_TASKS].get(task_id, view)
     request[WAITS_FOR_TASKS] = True
     task = await request.app[COMPLETION_WAITER].wait(
         [task_id], lambda: tasks.get(task_id, view), lambda task: [task], seconds

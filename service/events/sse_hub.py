@@ -14,7 +14,7 @@ from aiohttp import web
 from async_lru import alru_cache
 
 from models.auth.visibility import View
-from models.errors import NotFound, StoreUnavailable
+from models.errors import NotFound, StoreUnavailable, TooManyStreams
 from models.metrics.definitions import EVENT_STREAMS
 from models.metrics.instruments import Instruments
 from models.settings.http import HttpSettings
@@ -25,7 +25,6 @@ from models.store.tasks.change_stream import TaskChange
 from models.tasks.group import Group
 from service.events.queue_watch import MIN_INTERVAL_SECONDS, QueueWatch, queued_ids
 from service.events.sse_topic import EventStream, Kind, Topic
-from service.events.stream_limits import hold_slots
 
 log = structlog.get_logger()
 
@@ -35,6 +34,7 @@ _MAX_TIME_SHARE = 0.5  # of the time may go into serialization
 _TASKS_PER_STREAM = 10
 _TASKS_PER_STREAM_OF_CLIENT = 30  # a client may follow a few groups of a thousand
 _IDLE_SECONDS = 5.0  # the full change stream stays open without streams
+_RETRY_AFTER_SECONDS = 5  # streams end with their task, at an unknown time
 
 
 class EventHub:
@@ -173,7 +173,7 @@ class EventHub:
         """Open a stream of ``client`` for the task or group ``topic_id`` in ``view``.
 
         Raises:
-            NotFound: no such task or group. TooManyStreams: see ``stream_limits``.
+            NotFound: no such task or group. TooManyStreams: see ``hold_slots``.
             StoreUnavailable: MongoDB is unavailable.
         """
         with hold_slots(self._stream_slots, client, 1, "event streams"):
@@ -229,6 +229,27 @@ class EventHub:
         topic.stale.update(topic.ids)  # changes before this were missed
         topic.update(tasks, await self._queue_watch.snapshot(tasks=tasks))
         self._changed.set()  # for changes meanwhile
+
+
+def hold_slots(
+    slots: Slots, client: str, amount: int, items: str
+) -> contextlib.AbstractContextManager[None]:
+    """Hold ``amount`` of ``slots`` within the block; ``items``: what they are, for the error.
+
+    Raises:
+        TooManyStreams: the limit of ``client`` or of all is reached.
+    """
+    if reached := slots.exceeded(client, amount):
+        owner = " of yours" if reached.own else ""
+        raise TooManyStreams(
+            f"{reached.measured} {items}{owner} are open; at most {reached.limit} are allowed "
+            f"({reached.setting}): close one, or poll with ?wait=30",
+            setting=reached.setting,
+            limit=reached.limit,
+            measured=reached.measured,
+            retry_after=_RETRY_AFTER_SECONDS,
+        )
+    return slots.hold(client, amount)
 
 
 EVENT_HUB = web.AppKey("event_hub", EventHub)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from functools import partial
 from typing import Annotated, Literal
 
 from aiohttp import web
@@ -92,15 +93,18 @@ async def _start_opt_in(request: web.Request, to: str) -> None:
         await store.emails.put(emails.confirmation_draft(subscriber.id, to), resend_after=0)
 
 
-@endpoint(
+_page_endpoint = partial(
+    endpoint,
     "E-mail",
-    "Show the page that confirms a subscription",
     description="For the link in an e-mail. Opening it changes nothing: mail scanners open links.",
     query=_TOKEN,
     responses={200: ResponseSpec("The page.", media=(HTML,))},
     errors=(BadParameter,),
     html_errors=True,
 )
+
+
+@_page_endpoint("Show the page that confirms a subscription")
 async def confirm_page(request: web.Request) -> web.StreamResponse:
     """GET /subscribe/confirm?token=: only a page with a button, as mail scanners open links."""
     _subscriber_id(request, Purpose.CONFIRM)
@@ -127,15 +131,7 @@ async def confirm(request: web.Request) -> web.StreamResponse:
     return _done_response(request, "subscribed", "You will get the weekly newsletter.")
 
 
-@endpoint(
-    "E-mail",
-    "Show the page that unsubscribes",
-    description="For the link in an e-mail. Opening it changes nothing: mail scanners open links.",
-    query=_TOKEN,
-    responses={200: ResponseSpec("The page.", media=(HTML,))},
-    errors=(BadParameter,),
-    html_errors=True,
-)
+@_page_endpoint("Show the page that unsubscribes")
 async def unsubscribe_page(request: web.Request) -> web.StreamResponse:
     """GET /unsubscribe?token=: only a page with a button, as mail scanners open links."""
     _subscriber_id(request, Purpose.UNSUBSCRIBE)

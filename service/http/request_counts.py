@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 
-import structlog
 from aiohttp import web
 
 from models.errors import StoreUnavailable
 from models.percentiles import bucket
 from models.store.tasks.activity import Activity, code_label
 
-log = structlog.get_logger()
-
-_INTERVAL_SECONDS = 10.0  # as often as the queue's history: the dashboard shows both
+FLUSH_SECONDS = 10.0  # as often as the queue's history: the dashboard shows both
 _NOT_TIMED = ("/static/", "/dashboard", "/healthz", "/readyz", "/metrics")
 """Of the service itself, and so frequent that they would hide how long clients wait."""
 
@@ -45,15 +41,6 @@ class RequestCounts:
             await self._activity.add(counts)
         except StoreUnavailable:
             self._counts.update(counts)
-
-    async def run(self) -> None:
-        """Flush periodically until cancelled."""
-        while True:
-            await asyncio.sleep(_INTERVAL_SECONDS)
-            try:
-                await self.flush()
-            except Exception:
-                log.exception("request_counts_lost")
 
 
 REQUEST_COUNTS = web.AppKey("request_counts", RequestCounts)

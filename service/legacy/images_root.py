@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
-import stat
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+from models import files_below
 from models.errors import BadParameter
 
 _MAX_PATH_CHARACTERS = 1024
 _MAX_NAME_BYTES = 240  # file systems allow 255; the results of split append "_1"
-_DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-# O_NONBLOCK: opening a named pipe must not block a thread.
-_INPUT_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
-_OUTPUT_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class ImagesRoot:
     """A folder and the files below it.
 
-    A path is resolved and must lie below the root; then each part is opened relative to its parent
-    without following links, so that a link swapped in between is not followed. All methods block:
-    call them in a thread.
+    A path is resolved and must lie below the root; then it is opened as ``models.files_below``
+    does. All methods block: call them in a thread.
     """
 
     def __init__(self, root: Path) -> None:
@@ -39,15 +33,11 @@ class ImagesRoot:
             FileNotFoundError: there is no such file.
         """
         *above, name = self.parts(path)
-        with self._open_directory(above, create=False) as folder:
+        with self._open_folder(above, create=False) as folder:
             try:
-                number = os.open(name, _INPUT_FLAGS, dir_fd=folder)
+                return files_below.open_file(name, folder)
             except OSError as error:
                 raise FileNotFoundError(f"no file {path[:80]!a}") from error
-        if not stat.S_ISREG(os.fstat(number).st_mode):
-            os.close(number)
-            raise FileNotFoundError(f"{path[:80]!a} is not a file")
-        return os.fdopen(number, "rb")
 
     @contextlib.contextmanager
     def create(self, path: str) -> Iterator[BinaryIO]:
@@ -60,16 +50,11 @@ class ImagesRoot:
             OSError: it cannot be written.
         """
         *above, name = self.parts(path)
-        with self._open_directory(above, create=True) as folder:
-            draft = f".darkroom-{secrets.token_hex(8)}.part"
-            number = os.open(draft, _OUTPUT_FLAGS, 0o644, dir_fd=folder)
-            try:
-                with os.fdopen(number, "wb") as file:
-                    yield file
-                os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
-            except BaseException:
-                os.unlink(draft, dir_fd=folder)
-                raise
+        with (
+            self._open_folder(above, create=True) as folder,
+            files_below.write_file(name, folder) as file,
+        ):
+            yield file
 
     def check_output(self, path: str) -> None:
         """Return if a file can be written at ``path``.
@@ -116,18 +101,8 @@ class ImagesRoot:
             raise BadParameter(f"the path {shown} leads out of IMAGES_ROOT; give one below it")
         return parts
 
-    @contextlib.contextmanager
-    def _open_directory(self, parts: list[str], *, create: bool) -> Iterator[int]:
-        """Yield the descriptor of the folder at ``parts``, each opened relative to its parent."""
-        number = os.open(self._root, _DIRECTORY_FLAGS)
-        try:
-            for part in parts:
-                if create:
-                    with contextlib.suppress(FileExistsError):
-                        os.mkdir(part, 0o755, dir_fd=number)
-                below = os.open(part, _DIRECTORY_FLAGS, dir_fd=number)
-                os.close(number)
-                number = below
-            yield number
-        finally:
-            os.close(number)
+    def _open_folder(
+        self, parts: list[str], *, create: bool
+    ) -> contextlib.AbstractContextManager[int]:
+        root = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return files_below.open_folder(root, parts, create=create)

@@ -22,10 +22,16 @@ from service.auth.authenticator import AUTHENTICATOR
 from service.auth.identity import client_id, identity
 from service.events.long_poll import long_poll_group, long_poll_task
 from service.http.request_counts import REQUEST_COUNTS
-from service.query import flag, wait_seconds, wants_image_redirect
+from service.query import (
+    AUTO_FORMAT,
+    flag,
+    preferred_format,
+    read_format,
+    wait_seconds,
+    wants_image_redirect,
+)
 from service.submissions.callbacks import add_callback, validate_callback_url
 from service.submissions.fetching import fetch_pictures
-from service.submissions.formats import AUTO_FORMAT, preferred_format, read_format
 from service.submissions.groups import create_group
 from service.submissions.preset_fields import expand_preset
 from service.submissions.task_creator import TASK_CREATOR, TaskSpec
@@ -99,7 +105,7 @@ class SubmissionRequest:
             Unauthorized: the key was revoked during the upload.
         """
         with self.request.app[DISK_SPACE].spool(client_id(self.request)) as spool:
-            self.form = await read_form(self.request, spool, shape, self.settings.uploads)
+            self.form = await read_form(self.request, spool, shape)
             if self.form.urls:
                 self.form.files += await fetch_pictures(self.request, self.form, spool)
             if not self.form.files:

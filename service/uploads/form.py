@@ -57,16 +57,32 @@ class Form:
 class FormBuilder:
     """Fills a Form; raises as soon as a limit is exceeded."""
 
-    def __init__(self, spool: Spool, shape: FormShape, settings: UploadSettings) -> None:
+    def __init__(
+        self, spool: Spool, shape: FormShape, settings: UploadSettings, free_space: FreeSpace
+    ) -> None:
         self.form = Form()
         self.shape = shape
+        self.settings = settings
         self._spool = spool
-        self._settings = settings
+        self._free_space = free_space
 
-    @property
-    def good_files(self) -> int:
-        """Number of files whose content is not rejected."""
-        return sum(file.error is None for file in self.form.files)
+    async def spooled(self, body: Body) -> AsyncIterator[bytes]:
+        """Yield the pieces of ``body``, each counted in the spool before it may be written there.
+
+        The time that the body may take grows with each file whose content is not rejected.
+
+        Raises:
+            TooLarge, UploadTooSlow, BadRequest: see ``Body.chunks``.
+            InsufficientResources: see ``Spool.reserve``; or the disk is full.
+        """
+        checked_at = 0
+        async for data in body.chunks():
+            self._spool.reserve(len(data))
+            if body.received_bytes - checked_at > _DISK_CHECK_BYTES:
+                checked_at = body.received_bytes
+                await self._free_space.check()
+            yield data
+            body.images = sum(file.error is None for file in self.form.files)
 
     def begin_file(self, field_name: str, file_name: str) -> None:
         """Begin the next file.
@@ -78,7 +94,7 @@ class FormBuilder:
             raise BadRequest(f"one picture a request: {field_name[:40]!a} came twice", limit=1)
         self._check_count()
         accepted, file = self.shape.file_fields[field_name], self._spool.new_file()
-        self.form.files.append(IncomingFile(field_name, file_name, file, accepted, self._settings))
+        self.form.files.append(IncomingFile(field_name, file_name, file, accepted, self.settings))
 
     def write_file(self, data: bytes) -> None:
         """Append to the file; see ``IncomingFile.write``.
@@ -93,7 +109,7 @@ class FormBuilder:
             return
         refused = sum(file.size for file in files)
         if self.shape.max_files == 1 or (
-            refused > self._settings.max_upload_bytes and all(file.error for file in files)
+            refused > self.settings.max_upload_bytes and all(file.error for file in files)
         ):
             raise error
 
@@ -137,22 +153,6 @@ class FormBuilder:
         count = len(self.form.files) + len(self.form.urls) + 1
         what = "pictures or more came"
         check_limit(count, self.shape.max_files, what, "MAX_BATCH", BadRequest)
-
-
-async def spooled(body: Body, spool: Spool, free_space: FreeSpace) -> AsyncIterator[bytes]:
-    """Yield the pieces of ``body``, each counted in ``spool`` before it may be written there.
-
-    Raises:
-        TooLarge, UploadTooSlow, BadRequest: see ``Body.chunks``.
-        InsufficientResources: see ``Spool.reserve``; or the disk is full.
-    """
-    checked_at = 0
-    async for data in body.chunks():
-        spool.reserve(len(data))
-        if body.received_bytes - checked_at > _DISK_CHECK_BYTES:
-            checked_at = body.received_bytes
-            await free_space.check()
-        yield data
 
 
 def check_field(name: str, known: tuple[str, ...] | None) -> None:

@@ -14,19 +14,14 @@ from typing import Any
 from aiohttp import web
 
 from models.errors import BadParameter, BadRequest, TooLarge
-from models.settings.uploads import UploadSettings
 from service.http.request_body import MAX_FIELD_BYTES, Body, form_limit
-from service.uploads.disk_space import DISK_SPACE
-from service.uploads.form import IMAGE_URL, Form, FormBuilder, FormShape, spooled
+from service.uploads.form import IMAGE_URL, Form, FormBuilder
 from service.uploads.json_reader import BASE64, JsonReader, Pictures
 from service.uploads.raw_body import FILENAME
-from service.uploads.spool import Spool
 
 
-async def read_json_form(
-    request: web.Request, spool: Spool, shape: FormShape, settings: UploadSettings
-) -> Form:
-    """Return the form that the body describes as a JSON object.
+async def read_json_form(request: web.Request, builder: FormBuilder) -> None:
+    """Fill the form that the body describes as a JSON object.
 
     ``image`` is base64, also as a data URL, or a list of them; ``filename`` its name, or a list.
     Numbers count as their text, true and false as 1 and 0, null as a field that is not sent.
@@ -35,17 +30,14 @@ async def read_json_form(
         BadRequest: it is not such an object. BadParameter: a field is not a text or number.
         UnsupportedFormat, TooLarge, UploadTooSlow, InsufficientResources: as of a form.
     """
-    free_space = request.app[DISK_SPACE].free_space
-    await free_space.check()
+    shape, settings = builder.shape, builder.settings
     limit, setting, beside = form_limit(shape.max_files, settings)
     # Base64 is a third longer, and its lines may end and its signs be escaped.
     body = Body(request, settings, limit, setting, beside + limit // 2 + settings.max_json_bytes)
-    builder = FormBuilder(spool, shape, settings)
-    pictures = Pictures(builder, settings)
+    pictures = Pictures(builder)
     reader = JsonReader(pictures, settings.max_json_bytes)
-    async for data in spooled(body, spool, free_space):
+    async for data in builder.spooled(body):
         reader.take(data)
-        body.images = builder.good_files
     document = reader.finish()
     if not isinstance(document, dict):
         raise BadRequest(f'the body is not a JSON object; e.g. {{"image": "{BASE64}"}}')
@@ -55,7 +47,6 @@ async def read_json_form(
     for name, value in document.items():
         for each in _texts(name, value, name in repeated):
             builder.add_field(name, each)
-    return builder.form
 
 
 def _arrange(builder: FormBuilder, pictures: Pictures, marks: list[str], given: Any) -> None:

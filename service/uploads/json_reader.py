@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from binascii import a2b_base64
 from typing import Any
 from urllib.parse import unquote
 
 from models.errors import BadRequest, TooLarge
-from models.settings.uploads import UploadSettings
 from service.http.request_body import MAX_FIELD_BYTES, check_limit, form_limit
-from service.uploads.base64_decoder import Base64Decoder
 from service.uploads.form import FormBuilder
 from service.uploads.raw_body import DEFAULT_NAME
 
@@ -27,12 +26,52 @@ BASE64 = "base64 of a picture, e.g. data:image/png;base64,iVBORw0KGgo..."
 """What ``image`` is in JSON, for errors."""
 
 
+_SIGNS = bytes.maketrans(b"-_", b"+/")
+_SPACE = b" \t\r\n"
+
+
+class Base64Decoder:
+    """Decodes base64 in pieces: of RFC 4648, of URLs (- and _), in lines, with or without =."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._padded = False
+
+    def decode(self, text: bytes) -> bytes:
+        """Return the bytes that are complete with ``text``.
+
+        Raises:
+            ValueError: it is not base64.
+        """
+        text = self._rest + text.translate(_SIGNS, _SPACE)
+        whole = len(text) - len(text) % 4
+        self._rest = text[whole:]
+        return self._decoded(text[:whole])
+
+    def finish(self) -> bytes:
+        """Return the last bytes.
+
+        Raises:
+            ValueError: the text ended in the middle of a byte.
+        """
+        rest, self._rest = self._rest, b""
+        return self._decoded(rest + b"=" * (-len(rest) % 4))
+
+    def _decoded(self, text: bytes) -> bytes:
+        if not text:
+            return b""
+        if self._padded:
+            raise ValueError("base64 goes on behind its end")
+        self._padded = text.endswith(b"=")
+        return a2b_base64(text, strict_mode=True)
+
+
 class Pictures:
     """Decodes base64 into the files of a form; they may have ``limit`` bytes together."""
 
-    def __init__(self, builder: FormBuilder, settings: UploadSettings) -> None:
+    def __init__(self, builder: FormBuilder) -> None:
         self._builder = builder
-        self._limit, self._setting, _ = form_limit(builder.shape.max_files, settings)
+        self._limit, self._setting, _ = form_limit(builder.shape.max_files, builder.settings)
         self._bytes = 0
         self._decoder = Base64Decoder()
 

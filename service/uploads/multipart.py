@@ -6,12 +6,9 @@ from aiohttp import web
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
 from models.errors import BadRequest
-from models.settings.uploads import UploadSettings
 from service.http.request_body import Body, content_type, form_limit
-from service.uploads.disk_space import DISK_SPACE
 from service.uploads.disposition import read_disposition
-from service.uploads.form import Form, FormBuilder, FormShape, check_field_size, spooled
-from service.uploads.spool import Spool
+from service.uploads.form import FormBuilder, check_field_size
 
 _MAX_PART_HEADERS = 16  # a part has two or three
 _MAX_PART_HEADER_BYTES = 8192  # 255 letters that are spelt twice take up to 6000
@@ -98,10 +95,8 @@ class _Parts:
             raise BadRequest(f"the field {self._name[:40]!a} is not UTF-8") from None
 
 
-async def read_multipart(
-    request: web.Request, spool: Spool, shape: FormShape, settings: UploadSettings
-) -> Form:
-    """Read a multipart form of ``shape``; its files are written to ``spool``.
+async def read_multipart(request: web.Request, builder: FormBuilder) -> None:
+    """Read a multipart form.
 
     A file with bad content is marked and does not affect the others, unless it is the only one that
     the form may have; a form that exceeds a limit, is too slow or malformed is rejected as a whole.
@@ -111,9 +106,7 @@ async def read_multipart(
         UnsupportedFormat: more than MAX_UPLOAD_BYTES came, and nothing of it is a picture.
         TooLarge, UploadTooSlow, InsufficientResources: see the settings.
     """
-    free_space = request.app[DISK_SPACE].free_space
-    if shape.max_files:
-        await free_space.check()
+    shape = builder.shape
     kind, parameters = content_type(request)
     if kind != "multipart/form-data":
         name = shape.file_field or "image"
@@ -127,8 +120,7 @@ async def read_multipart(
             f"send the picture as multipart/form-data, e.g. curl -F {name}=@cat.png{other}",
             measured=kind[:80],
         )
-    body = Body(request, settings, *form_limit(shape.max_files, settings))
-    builder = FormBuilder(spool, shape, settings)
+    body = Body(request, builder.settings, *form_limit(shape.max_files, builder.settings))
     parts = _Parts(builder)
     try:
         with PushMultipartParser(
@@ -137,12 +129,10 @@ async def read_multipart(
             max_header_size=_MAX_PART_HEADER_BYTES,
             header_charset="latin-1",  # keeps each byte: see read_disposition
         ) as parser:
-            async for data in spooled(body, spool, free_space):
+            async for data in builder.spooled(body):
                 if body.received_bytes == len(data) and data[:1] not in {b"-", b"\r"}:
                     raise BadRequest("the multipart form does not begin with its boundary")
                 for event in parser.parse(data):
                     parts.take(event)
-                body.images = builder.good_files
     except MultipartError as error:
         raise BadRequest(f"the multipart form is malformed: {str(error)[:120]!a}") from None
-    return builder.form

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from aiohttp import web
 
-from models.settings.uploads import UploadSettings
+from service.app_keys import SETTINGS
 from service.http.request_body import content_type, is_picture
-from service.uploads.form import Form, FormShape
+from service.openapi.endpoint import JSON, URLENCODED
+from service.uploads.disk_space import DISK_SPACE
+from service.uploads.form import Form, FormBuilder, FormShape
 from service.uploads.json_form import read_json_form
 from service.uploads.multipart import read_multipart
 from service.uploads.raw_body import read_raw_body
@@ -14,15 +16,21 @@ from service.uploads.small_form import read_urlencoded
 from service.uploads.spool import Spool
 
 
-async def read_form(
-    request: web.Request, spool: Spool, shape: FormShape, settings: UploadSettings
-) -> Form:
-    """Return the form in the body of ``request``; errors: see the readers."""
+async def read_form(request: web.Request, spool: Spool, shape: FormShape) -> Form:
+    """Return the form in the body of ``request``; errors: see the readers.
+
+    Raises:
+        InsufficientResources: the disk is full.
+    """
+    free_space, kind = request.app[DISK_SPACE].free_space, content_type(request)[0]
+    await free_space.check()
+    builder = FormBuilder(spool, shape, request.app[SETTINGS].uploads, free_space)
+    read = read_multipart
     if shape.other_bodies and is_picture(request):
-        return await read_raw_body(request, spool, shape, settings)
-    kind = content_type(request)[0]
-    if shape.other_bodies and kind == "application/json":
-        return await read_json_form(request, spool, shape, settings)
-    if shape.other_bodies and kind == "application/x-www-form-urlencoded" and request.body_exists:
-        return await read_urlencoded(request, spool, shape, settings)
-    return await read_multipart(request, spool, shape, settings)
+        read = read_raw_body
+    elif shape.other_bodies and kind == JSON:
+        read = read_json_form
+    elif shape.other_bodies and kind == URLENCODED and request.body_exists:
+        read = read_urlencoded
+    await read(request, builder)
+    return builder.form

@@ -11,7 +11,8 @@ from models.errors import BadParameter, BadRequest, TooLarge
 from models.settings.uploads import UploadSettings
 from service.app_keys import SETTINGS
 from service.http.request_body import MAX_FIELDS, content_type, parse_json, read_body
-from service.uploads.form import Form, FormBuilder, FormShape, check_field
+from service.uploads.disk_space import DISK_SPACE
+from service.uploads.form import FormBuilder, FormShape
 from service.uploads.multipart import read_multipart
 from service.uploads.spool import Spool
 
@@ -28,29 +29,23 @@ async def read_fields(request: web.Request, *known: str) -> dict[str, str]:
     Raises:
         BadRequest: not a form, or malformed.
         BadParameter: an unknown field, or not a text.
-        TooLarge, UploadTooSlow: more than MAX_JSON_BYTES, or too slow, see the settings.
+        TooLarge, UploadTooSlow: more than MAX_JSON_BYTES, a field of more than MAX_FIELD_BYTES, or
+            too slow, see the settings.
     """
-    settings: UploadSettings = request.app[SETTINGS].uploads
-    pairs = await _pairs(request, known, settings)
-    fields: dict[str, str] = {}
-    for name, value in pairs:
-        check_field(name, known)
-        if name in fields:
-            raise BadRequest(f"the field {name!a} came twice")
-        fields[name] = value
-    return fields
+    settings, disk = request.app[SETTINGS].uploads, request.app[DISK_SPACE]
+    with Spool() as spool:
+        shape = FormShape({}, max_files=0, known=known)
+        builder = FormBuilder(spool, shape, settings, disk.free_space)
+        if content_type(request)[0] == "multipart/form-data":
+            await read_multipart(request, builder)
+        else:
+            for name, value in await _pairs(request, settings):
+                builder.add_field(name, value)
+    return dict(builder.form.fields)
 
 
-async def _pairs(
-    request: web.Request, known: tuple[str, ...], settings: UploadSettings
-) -> list[tuple[str, str]]:
+async def _pairs(request: web.Request, settings: UploadSettings) -> list[tuple[str, str]]:
     kind = content_type(request)[0]
-    if kind == "multipart/form-data":
-        with Spool() as spool:
-            form = await read_multipart(
-                request, spool, FormShape({}, max_files=0, known=known), settings
-            )
-            return list(form.fields.items())
     if kind == "application/json":
         return _json(parse_json(await read_body(request, settings)))
     data = await read_body(request, settings)
@@ -61,25 +56,21 @@ async def _pairs(
     raise BadRequest(f"send the form as {_FORMS}", measured=kind[:80])
 
 
-async def read_urlencoded(
-    request: web.Request, spool: Spool, shape: FormShape, settings: UploadSettings
-) -> Form:
-    """Return the urlencoded form in the body, which has no files: ``curl -d image_url=...``.
+async def read_urlencoded(request: web.Request, builder: FormBuilder) -> None:
+    """Fill the urlencoded form in the body, which has no files: ``curl -d image_url=...``.
 
     Raises:
         BadRequest: it is malformed. TooLarge, UploadTooSlow: as of ``read_fields``. Both say how a
             picture is sent: curl --data-binary calls one a form unless it is told its type.
     """
-    builder = FormBuilder(spool, shape, settings)
     try:
-        data = await read_body(request, settings)
-        pairs = _urlencoded(data, MAX_FIELDS + shape.max_files)
+        data = await read_body(request, builder.settings)
+        pairs = _urlencoded(data, MAX_FIELDS + builder.shape.max_files)
     except (BadRequest, TooLarge) as error:
         error.detail += f" ({_PICTURE_HINT})"
         raise
     for name, value in pairs:
         builder.add_field(name, value)
-    return builder.form
 
 
 def _json(document: Any) -> list[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """The one folder whose pictures an assistant may use, and into which results go.
 
-An assistant is moved by what it reads, so its paths are as untrusted as those of a stranger: each
-part of a path is opened in the folder before it, and no link is followed.
+An assistant is moved by what it reads, so its paths are as untrusted as those of a stranger: see
+``models.files_below``.
 """
 
 from __future__ import annotations
@@ -9,16 +9,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import secrets
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe would block for ever
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
+from models.files_below import create_file, open_file, open_folder, write_file
+
 _BLOCK_BYTES = 1024 * 1024
 
 
@@ -50,16 +47,16 @@ class Root:
         parts = self._parts(text)
         if not parts:
             raise FileRefused(f"{text!a} is the folder itself; name a picture in it")
-        with self._folder(parts[:-1], text) as folder, _explained(text):
-            descriptor = os.open(parts[-1], _FILE, dir_fd=folder)
-            with os.fdopen(descriptor, "rb") as file:
-                found = os.fstat(descriptor)
-                if not stat.S_ISREG(found.st_mode):
-                    raise FileRefused(f"{text!a} is not a regular file")
-                if found.st_size > max_bytes:
-                    raise FileRefused(_too_large(text, found.st_size, max_bytes))
-                with target.open("xb") as copy:
-                    _copy(file, copy, max_bytes, text)  # it may grow while it is read
+        with (
+            self._folder(parts[:-1], text) as folder,
+            _explained(text),
+            open_file(parts[-1], folder) as file,
+        ):
+            size = os.fstat(file.fileno()).st_size
+            if size > max_bytes:
+                raise FileRefused(_too_large(text, size, max_bytes))
+            with target.open("xb") as copy:
+                _copy(file, copy, max_bytes, text)  # it may grow while it is read
 
     def copy_out(self, source: Path, folder_text: str, name: str) -> str:
         """Copy ``source`` to the file ``name`` in a folder, which is made; return its path.
@@ -73,7 +70,7 @@ class Root:
         text = "/".join((*parts, name))
         with self._folder(parts, folder_text, create=True) as folder, _explained(text):
             try:
-                os.close(os.open(name, _NEW, 0o666, dir_fd=folder))  # the name is taken
+                create_file(name, folder).close()  # the name is taken
             except FileExistsError:
                 if self._has_bytes(folder, name, source):
                     return text
@@ -81,18 +78,12 @@ class Root:
                     f"{text!a} already exists with other content: move it, or name another "
                     "output_folder"
                 ) from None
-            part = f".darkroom-{secrets.token_hex(8)}.part"
             try:
-                with (
-                    source.open("rb") as file,
-                    os.fdopen(os.open(part, _NEW, 0o666, dir_fd=folder), "wb") as copy,
-                ):
+                with source.open("rb") as file, write_file(name, folder) as copy:
                     shutil.copyfileobj(file, copy, _BLOCK_BYTES)
-                os.replace(part, name, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:
-                for made in (part, name):
-                    with contextlib.suppress(OSError):
-                        os.unlink(made, dir_fd=folder)
+                with contextlib.suppress(OSError):
+                    os.unlink(name, dir_fd=folder)
                 raise
         return text
 
@@ -111,30 +102,18 @@ class Root:
 
     @contextlib.contextmanager
     def _folder(self, parts: tuple[str, ...], text: str, *, create: bool = False) -> Iterator[int]:
-        """Open the folder with these parts, one after the other."""
-        descriptor = os.dup(self._descriptor)
-        try:
-            with _explained(text):
-                for part in parts:
-                    if create:
-                        with contextlib.suppress(FileExistsError):
-                            os.mkdir(part, dir_fd=descriptor)
-                    deeper = os.open(part, _FOLDER, dir_fd=descriptor)
-                    os.close(descriptor)
-                    descriptor = deeper
-            yield descriptor
-        finally:
-            os.close(descriptor)
+        """Open the folder with these parts."""
+        opened = open_folder(os.dup(self._descriptor), parts, create=create)
+        with _explained(text), opened as folder:
+            yield folder
 
     @staticmethod
     def _has_bytes(folder: int, name: str, source: Path) -> bool:
         try:
-            descriptor = os.open(name, _FILE, dir_fd=folder)
+            known = open_file(name, folder)
         except OSError:
             return False
-        with os.fdopen(descriptor, "rb") as file, source.open("rb") as other:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return False
+        with known as file, source.open("rb") as other:
             while (data := file.read(_BLOCK_BYTES)) == other.read(_BLOCK_BYTES):
                 if not data:
                     return True

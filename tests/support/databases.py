@@ -113,3 +113,15 @@ class Databases:
 
 def _is_cursor_of(operation: dict[str, Any], name: str) -> bool:
     return operation.get("ns") == f"{name}.tasks" and "cursor" in operation
+
+
+async def break_change_streams(store: Store) -> None:
+    """Close all change streams on the database, as a server that restarts does."""
+    operations = store._client.admin.aggregate([{"$currentOp": {"idleCursors": True}}])
+    streams = [
+        op["cursor"]["cursorId"]
+        async for op in operations
+        if op.get("cursor", {}).get("tailable") and op["ns"].startswith(store._database.name + ".")
+    ]
+    assert streams
+    await store._database.command("killCursors", "tasks", cursors=streams)

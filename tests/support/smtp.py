@@ -183,17 +183,7 @@ def link_in(message: EmailMessage, path: str) -> str:
 
 async def finished_task(store: Store, name: str, data: bytes, op: str = "grayscale") -> str:
     """Put a task that succeeded into the ledger; return its id."""
-    fingerprint = secrets.token_hex(32)
-    task_id = fingerprint[:32]
-    original = await store.originals.put(io.BytesIO(b"x"), name, {"key": fingerprint})
-    await store.tasks.create(
-        fingerprint,
-        original_id=original,
-        original_sha256=fingerprint,
-        upload=Upload(name=name, results=[f"made-{name}"]),
-        operations=[{"op": op}],
-        output="png",
-    )
+    task_id = await unfinished_task(store, name, op)
     await store.leases.claim(task_id, worker="w", token="t", seconds=60, max_attempts=3)
     file_id = await store.results.put(
         io.BytesIO(data), f"made-{name}", {"task_id": task_id, "token": "t"}
@@ -205,7 +195,7 @@ async def finished_task(store: Store, name: str, data: bytes, op: str = "graysca
     return task_id
 
 
-async def unfinished_task(store: Store, name: str) -> str:
+async def unfinished_task(store: Store, name: str, op: str = "grayscale") -> str:
     """Put a task that no worker claims into the ledger; return its id."""
     fingerprint = secrets.token_hex(32)
     original = await store.originals.put(io.BytesIO(b"x"), name, {"key": fingerprint})
@@ -214,7 +204,7 @@ async def unfinished_task(store: Store, name: str) -> str:
         original_id=original,
         original_sha256=fingerprint,
         upload=Upload(name=name, results=[f"made-{name}"]),
-        operations=[{"op": "grayscale"}],
+        operations=[{"op": op}],
         output="png",
     )
     return fingerprint[:32]

@@ -17,25 +17,26 @@ async def watch_cancellations(worker: WorkerContext) -> None:
     """Make the attempt at each cancelled task check its lease, until the change stream breaks.
 
     Only the lease decides: the task may have been restarted since, and be running again.
-    Without the stream an attempt finds out at its next heartbeat. A worker without attempts waits
-    for one and needs no stream; returns when it had none for some seconds.
+    Without the stream an attempt finds out at its next heartbeat. A worker without attempts has no
+    stream.
     """
-    await worker.busy.wait()
-    async with worker.store.change_stream.changes({Status.CANCELLED}) as changes:
-        for attempt in worker.attempts:  # cancelled before the stream opened
-            attempt.check_lease.set()
-        following = asyncio.create_task(_follow(worker, changes))
-        try:
-            while worker.busy.is_set() and not following.done():
-                worker.busy.clear()
-                await asyncio.wait({following}, timeout=_IDLE_SECONDS)
-                if worker.attempts:
-                    worker.busy.set()
-            if following.done():
-                following.result()  # the error that broke it
-        finally:
-            following.cancel()
-            await asyncio.gather(following, return_exceptions=True)
+    while True:
+        await worker.busy.wait()
+        async with worker.store.change_stream.changes({Status.CANCELLED}) as changes:
+            for attempt in worker.attempts:  # cancelled before the stream opened
+                attempt.check_lease.set()
+            following = asyncio.create_task(_follow(worker, changes))
+            try:
+                while worker.busy.is_set():
+                    worker.busy.clear()
+                    await asyncio.wait({following}, timeout=_IDLE_SECONDS)
+                    if worker.attempts:
+                        worker.busy.set()
+                    if following.done():
+                        return following.result()  # raises what broke it
+            finally:
+                following.cancel()
+                await asyncio.gather(following, return_exceptions=True)
 
 
 async def _follow(worker: WorkerContext, changes: AsyncIterator[TaskChange]) -> None:

@@ -5,6 +5,7 @@ RLIMIT_FSIZE limits each file; the kernel limits neither their number nor their 
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -44,6 +45,13 @@ class DiskQuota:
             original + samples + files * (min(original, _MAX_PROFILE_BYTES) + _OVERHEAD_BYTES),
         )
 
+    async def is_exceeded(self, folder: Path) -> bool:
+        """Return the same as ``exceeded``, in a thread unless there is nothing to look at."""
+        with suppress(FileNotFoundError), os.scandir(folder) as entries:
+            if next(entries, None) is not None:
+                return await asyncio.to_thread(self.exceeded, folder)
+        return False
+
     def exceeded(self, folder: Path) -> bool:
         """Return whether ``folder`` holds more; stops looking as soon as it does."""
         size = 0
@@ -54,13 +62,6 @@ class DiskQuota:
                 if number > self.files or size > self.bytes:
                     return True
         return False
-
-
-def has_entries(folder: Path) -> bool:
-    """Return whether there is anything in ``folder``; reads the first part of it at most."""
-    with suppress(FileNotFoundError), os.scandir(folder) as entries:
-        return next(entries, None) is not None
-    return False
 
 
 def _result_count(request: Request) -> int:

@@ -20,7 +20,7 @@ import structlog
 
 from models.errors import WorkerCrashed
 from workers.child import task_limits
-from workers.child.disk_quota import DiskQuota, has_entries
+from workers.child.disk_quota import DiskQuota
 from workers.child.fork_server import ForkedProcess, ForkServer
 from workers.child.protocol import LogMessage, Message, Progress, Ready, StartRefused, parse_message
 from workers.child.request import Request
@@ -230,10 +230,7 @@ class ChildProcess:
     async def _watch(self) -> None:
         """Kill the process when it exceeds a limit that no kernel enforces, busy or not."""
         while True:
-            # A thread only for a folder with files: idle children are looked at, too.
-            if has_entries(self._folder) and await asyncio.to_thread(
-                self._quota.exceeded, self._folder
-            ):
+            if await self._quota.is_exceeded(self._folder):
                 quota = {"files": self._quota.files, "bytes": self._quota.bytes}
                 self._log_warning("child_over_disk_quota", **quota)
                 break

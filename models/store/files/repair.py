@@ -6,12 +6,11 @@ Every change is conditional on the finding still being true, and may be done twi
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cached_property
 
 from bson import ObjectId
-from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from models.errors import OriginalGone
-from models.settings import Settings
 from models.store.files.originals import Originals
 from models.store.mongo.repository import Document, Repository, insert_new
 from models.store.tasks.transitions import failed, lists_file, released_files, restart
@@ -25,9 +24,9 @@ _RESULT_LOST = OriginalGone(
 class Repair(Repository):
     """Changes that make the ledger agree with the stored files."""
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
-        super().__init__(database, settings)
-        self._originals = Originals(database, settings)
+    @cached_property
+    def _originals(self) -> Originals:
+        return Originals(self._database, self._settings)
 
     async def recompute(self, task_id: str, file_id: ObjectId) -> bool:
         """Restart a task whose result ``file_id`` is damaged; FAILURE if its original is gone, too.

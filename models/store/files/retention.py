@@ -7,9 +7,9 @@ killed at any point, and two concurrent runs do no more than one. The history of
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from bson import ObjectId
-from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ReturnDocument
 
 from models.settings import Settings
@@ -36,9 +36,9 @@ def orphan_age(settings: Settings) -> timedelta:
 class Retention(Repository, collection="state"):
     """Releases results; their files are deleted DELETE_GRACE_SECONDS later."""
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
-        super().__init__(database, settings)
-        self._results = FileBucket(database, settings, "results")
+    @cached_property
+    def _results(self) -> FileBucket:
+        return FileBucket(self._database, self._settings, "results")
 
     async def expire(self, seconds: float) -> int:
         """Release the results of tasks that ended more than ``seconds`` ago; return how many tasks.
@@ -125,9 +125,9 @@ class OrphanCollector(Repository, collection="state"):
     The collection ``state`` holds the position, so a pass costs what was written since the last.
     """
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
-        super().__init__(database, settings)
-        self._results = FileBucket(database, settings, "results")
+    @cached_property
+    def _results(self) -> FileBucket:
+        return FileBucket(self._database, self._settings, "results")
 
     async def collect(self) -> int:
         """Delete orphans; return the number of files and chunk sets.

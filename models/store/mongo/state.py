@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from datetime import datetime
 
 import structlog
 from motor.motor_asyncio import AsyncIOMotorDatabase
@@ -98,3 +99,24 @@ class PeriodicLock(Repository, collection="state"):
             await upsert(self._collection, {"_id": job}, {"$setOnInsert": {"holder": ""}})
             self._created.add(job)
         return await self._lease.claim({"_id": job}, holder, seconds) is not None
+
+
+class AlertLog(Repository, collection="state"):
+    """The document ``alerts``: {since: {code: time}}. One program at a time writes it."""
+
+    async def record(self, codes: Collection[str]) -> None:
+        """Record which alerts exist now; those that existed before keep their time."""
+        known = await self.since()
+        gone = {f"since.{code}": "" for code in known if code not in codes}
+        new = {f"since.{code}": True for code in codes if code not in known}
+        change = {
+            **({"$unset": gone} if gone else {}),
+            **({"$currentDate": new} if new else {}),
+        }
+        if change:
+            await self._collection.update_one({"_id": "alerts"}, change, upsert=True)
+
+    async def since(self) -> dict[str, datetime]:
+        """Return the times since when alerts exist, by code."""
+        document = await self._collection.find_one({"_id": "alerts"})
+        return dict((document or {}).get("since", {}))

@@ -12,12 +12,11 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
-from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, DESCENDING
 
 from models.images.inspect import OutputFormat
-from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, now_plus
 from models.store.tasks.worker_registry import WorkerRegistry
 from models.tasks.queue_position import MAX_AHEAD, MAX_POSITIONS, QueueSnapshot, Running
@@ -48,9 +47,9 @@ class OpenTasks:
 class FairQueue(Repository):
     """Counts over the collection ``tasks``; ``client`` is a ``Task.client``."""
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
-        super().__init__(database, settings)
-        self._workers = WorkerRegistry(database, settings)
+    @cached_property
+    def _workers(self) -> WorkerRegistry:
+        return WorkerRegistry(self._database, self._settings)
 
     async def open_tasks(self, client: str | None = None) -> OpenTasks:
         """Return what is open, of ``client`` or of all."""

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
-from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING, ReturnDocument
 
-from models.settings import Settings
 from models.store.mongo.lease import Lease
 from models.store.mongo.repository import Document, Repository, now_plus
 from models.store.tasks.fair_queue import SERVICE_ORDER
@@ -42,9 +41,9 @@ class Waiting(NamedTuple):
 class Leases(Repository):
     """The changes that workers, the sweep and the supervisor make to the collection ``tasks``."""
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
-        super().__init__(database, settings)
-        self._lease = Lease(self._tasks, holder="lease.token", until="lease.until")
+    @cached_property
+    def _lease(self) -> Lease:
+        return Lease(self._tasks, holder="lease.token", until="lease.until")
 
     # For workers
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from async_lru import alru_cache
 from motor.motor_asyncio import AsyncIOMotorDatabase
@@ -45,9 +44,17 @@ class MeasuredTasks(Repository):
         See ``models.result_bytes``.
         """
         share = {"$divide": [{"$sum": "$results.bytes"}, "$most_result_bytes"]}
-        group = {"_id": "$format", "share": {"$max": share}}
-        rows = await self._latest("most_result_bytes", group)
-        return {row["_id"]: float(row["share"]) for row in rows}
+        found = self._tasks.aggregate(
+            [
+                {"$match": {"status": Status.SUCCESS}},
+                {"$sort": {"finished_at": DESCENDING}},
+                {"$limit": _TASKS},
+                {"$match": {"most_result_bytes": {"$gt": 0}}},
+                {"$group": {"_id": "$format", "share": {"$max": share}}},
+            ],
+            maxTimeMS=self._limit_ms,
+        )
+        return {row["_id"]: float(row["share"]) async for row in found}
 
     async def _learn_prices(self) -> Prices:
         networks: Document = {"work.networks": True}
@@ -75,16 +82,3 @@ class MeasuredTasks(Repository):
         fields = ["client", "worker", "beside", "work.parts", "stages", "finished_at"]
         cursor = self._tasks.find({"status": Status.SUCCESS, **query}, fields)
         return await cursor.sort("finished_at", DESCENDING).limit(_TASKS).to_list(None)
-
-    async def _latest(self, predicted: str, group: Document) -> list[dict[str, Any]]:
-        """Group the latest successes whose field ``predicted`` is above 0."""
-        return await self._tasks.aggregate(
-            [
-                {"$match": {"status": Status.SUCCESS}},
-                {"$sort": {"finished_at": DESCENDING}},
-                {"$limit": _TASKS},
-                {"$match": {predicted: {"$gt": 0}}},
-                {"$group": group},
-            ],
-            maxTimeMS=self._limit_ms,
-        ).to_list(None)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
-from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import ASCENDING
 
-from models.settings import Settings
 from models.store.mongo.repository import Document, Repository
 from models.store.tasks.activity import Activity
 from models.tasks.task import Status
@@ -114,9 +113,9 @@ class QueueHistory(Repository, collection="history"):
     Counts cover the ``seconds`` before ``_id``; levels are those at ``_id``.
     """
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
-        super().__init__(database, settings)
-        self._activity = Activity(database, settings)
+    @cached_property
+    def _activity(self) -> Activity:
+        return Activity(self._database, self._settings)
 
     async def record(self, stats: QueueStats, workers: int) -> None:
         """Record a sample. One program at a time does so, every INTERVAL_SECONDS.

@@ -7,14 +7,13 @@ workers.
 from __future__ import annotations
 
 from collections.abc import Sequence, Set
+from functools import cached_property
 
 from bson import ObjectId
-from motor.motor_asyncio import AsyncIOMotorDatabase
 from pymongo import DESCENDING, ReturnDocument
 
 from models.auth.visibility import UNRESTRICTED_VIEW, View
 from models.images.metadata import MetadataChoice
-from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, insert_timed, now_plus
 from models.store.tasks.transitions import NEW_TASK, RESTARTABLE, ended, restart
 from models.tasks.group import Group, Member
@@ -175,9 +174,9 @@ class Tasks(Repository):
 class Groups(Repository, collection="groups"):
     """The collection ``groups``: {_id, members, email, owner, created_at}."""
 
-    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
-        super().__init__(database, settings)
-        self._ledger = Tasks(database, settings)
+    @cached_property
+    def _ledger(self) -> Tasks:
+        return Tasks(self._database, self._settings)
 
     async def create(
         self, group_id: str, members: Sequence[Member], email: str | None, owner: str = ""

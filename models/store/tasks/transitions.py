@@ -75,20 +75,21 @@ def failed(error: Document) -> Document:
     return ended(Status.FAILURE, TimelineAction.FAILED, error, str(error.get("code")))
 
 
-def append_entry(
-    action: TimelineAction, *, worker: str | None = None, cause: str | None = None
-) -> Document:
+def append_entry(action: TimelineAction, *, cause: str | None = None) -> Document:
     """Return the change that appends an entry; the oldest beyond MAX_TIMELINE_ENTRIES are dropped.
 
-    ``worker``: by default the holder of the lease. ``cause``: the reason, as a code.
+    ``cause``: the reason, as a code.
     """
-    return {"timeline": _newest([_TIMELINE, [_entry(action, worker, cause)]])}
+    return {"timeline": _newest([_TIMELINE, [_entry(action, None, cause)]])}
 
 
 def append_entry_after_lease(
     action: TimelineAction, *, worker: str | None = None, cause: str | None = None
 ) -> Document:
-    """Return the same change, with an entry before it if a lease has expired."""
+    """Return the same change, with an entry before it if a lease has expired.
+
+    ``worker``: by default the holder of the lease.
+    """
     over = {
         "at": "$lease.until",
         "what": str(TimelineAction.LEASE_EXPIRED),

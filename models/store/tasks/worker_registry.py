@@ -19,6 +19,14 @@ HEARTBEAT_TIMEOUT_SECONDS = 6.0  # three heartbeats: a worker silent for longer 
 _MAX_NAME_CHARACTERS = 300
 
 
+def _seen_within(seconds: float) -> dict[str, Any]:
+    """Return the query for workers seen in the last ``seconds``."""
+    return {"$expr": {"$gt": ["$seen_at", now_plus(-seconds)]}}
+
+
+_ALIVE = _seen_within(HEARTBEAT_TIMEOUT_SECONDS)
+
+
 class WorkerRegistry(Repository, collection="workers"):
     """The collection ``workers``: {_id: worker, seen_at, engine, drain, status fields}."""
 
@@ -60,58 +68,47 @@ class WorkerRegistry(Repository, collection="workers"):
     async def remove(self, worker: str) -> None:
         await self._collection.delete_one({"_id": worker})
 
-    async def count_alive(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS, host: str = "") -> int:
-        """Return the number of workers (of ``host``, if given) seen in the last ``seconds``."""
-        query: dict[str, Any] = _seen_within(seconds)
-        if host:
-            query["_id"] = {"$regex": f"^{re.escape(host)}:"}
-        return await self._collection.count_documents(query)
+    async def count_alive(self, host: str = "") -> int:
+        """Return the number of living workers, of ``host`` if given."""
+        of_host = {"_id": {"$regex": f"^{re.escape(host)}:"}} if host else {}
+        return await self._collection.count_documents({**_ALIVE, **of_host})
 
-    async def capacity(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> tuple[int, int]:
-        """Return (workers, tasks that they run at once), of those seen in the last ``seconds``.
+    async def capacity(self) -> tuple[int, int]:
+        """Return (workers, tasks that they run at once), of those that are alive.
 
         Workers that are draining do not count.
         """
-        query = {**_seen_within(seconds), "drain": {"$ne": True}}
+        query = {**_ALIVE, "drain": {"$ne": True}}
         sums = {"workers": {"$sum": 1}, "places": {"$sum": {"$ifNull": ["$places", 1]}}}
         counted = self._collection.aggregate([{"$match": query}, {"$group": {"_id": None, **sums}}])
         rows = await counted.to_list(1)
         return (rows[0]["workers"], rows[0]["places"]) if rows else (0, 0)
 
-    async def network_seconds(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> list[float]:
-        """Return what the self-tests of the workers seen in the last ``seconds`` took.
-
-        For a million pixels by the bundled network.
-        """
-        query = {**_seen_within(seconds), "network_seconds": {"$gt": 0}}
+    async def network_seconds(self) -> list[float]:
+        """Return what self-tests of living workers took for a million pixels, bundled network."""
+        query = {**_ALIVE, "network_seconds": {"$gt": 0}}
         found = self._collection.find(query, {"network_seconds": 1})
         return [float(entry["network_seconds"]) async for entry in found]
 
-    async def names(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> set[str]:
-        """Return the names of the workers seen in the last ``seconds``."""
-        query = _seen_within(seconds)
-        return {str(entry["_id"]) async for entry in self._collection.find(query, {"_id": 1})}
+    async def names(self) -> set[str]:
+        """Return the names of the living workers."""
+        return {str(entry["_id"]) async for entry in self._collection.find(_ALIVE, {"_id": 1})}
 
-    async def abilities(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> set[Abilities] | None:
-        """Return what the workers seen in the last ``seconds`` can do.
+    async def abilities(self) -> set[Abilities] | None:
+        """Return what the living workers can do.
 
         None if one of them does not say so: a worker of an older version does all that it gets.
         """
-        found = self._collection.find(_seen_within(seconds), {"abilities": 1})
+        found = self._collection.find(_ALIVE, {"abilities": 1})
         each = [entry.get("abilities") async for entry in found]
         return None if None in each else {Abilities.model_validate(one) for one in each}
 
-    async def engines(self, seconds: float = HEARTBEAT_TIMEOUT_SECONDS) -> dict[str, int]:
-        """Return the number of workers of each engine, of those seen in the last ``seconds``."""
-        query = {**_seen_within(seconds), "engine": {"$gt": ""}}
+    async def engines(self) -> dict[str, int]:
+        """Return the number of living workers of each engine."""
+        query = {**_ALIVE, "engine": {"$gt": ""}}
         by_engine = {"_id": "$engine", "workers": {"$sum": 1}}
         counted = self._collection.aggregate([{"$match": query}, {"$group": by_engine}])
         return dict(sorted([(entry["_id"], entry["workers"]) async for entry in counted]))
-
-
-def _seen_within(seconds: float) -> dict[str, Any]:
-    """Return the query for workers seen in the last ``seconds``."""
-    return {"$expr": {"$gt": ["$seen_at", now_plus(-seconds)]}}
 
 
 class MetricSnapshot(NamedTuple):

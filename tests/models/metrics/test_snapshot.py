@@ -214,7 +214,7 @@ async def test_metrics_off_serves_and_writes_nothing(
         await started_worker(arq)
 
         async def seen() -> bool:
-            return await store.workers.count_alive(60) == 1
+            return await store.workers.count_alive() == 1
 
         await wait_until(seen)
     assert (await client.get("/metrics")).status == 404

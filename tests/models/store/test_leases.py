@@ -9,6 +9,7 @@ import pytest
 from bson import ObjectId
 
 from models.store import Store
+from models.store.tasks import worker_registry
 from models.tasks.task import Result, Status, Task, Upload
 
 MARK = "ab" * 32
@@ -232,19 +233,19 @@ async def test_newest_of_upload_reads_at_most_100_tasks(store: Store) -> None:
 
 
 async def test_worker_registry_counts_live_workers(store: Store, monkeypatch: Any) -> None:
-    assert await store.workers.count_alive(5) == 0
+    assert await store.workers.count_alive() == 0
     await store.workers.report("a")
     await store.workers.report("a")
     await store.workers.report("b")
-    assert await store.workers.count_alive(5) == 2
-    assert await store.workers.count_alive(-1) == 0
+    assert await store.workers.count_alive() == 2
     await store.workers.remove("a")
-    assert await store.workers.count_alive(5) == 1
+    assert await store.workers.count_alive() == 1
+    monkeypatch.setattr(worker_registry, "_ALIVE", worker_registry._seen_within(-1))
+    assert await store.workers.count_alive() == 0
 
 
 async def test_worker_registry_counts_engines(store: Store) -> None:
     for worker, engine in (("a", "opencv 5"), ("b", "openvino 2026"), ("c", "openvino 2026")):
         await store.workers.report(worker, engine)
     await store.workers.report("d")
-    assert await store.workers.engines(5) == {"opencv 5": 1, "openvino 2026": 2}
-    assert await store.workers.engines(-1) == {}
+    assert await store.workers.engines() == {"opencv 5": 1, "openvino 2026": 2}

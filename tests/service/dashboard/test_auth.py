@@ -127,10 +127,10 @@ async def test_a_key_without_the_scope_admin_is_refused_on_the_form(service: Key
     assert "Set-Cookie" not in page.headers
 
 
-async def test_a_lone_surrogate_in_a_login_is_401_not_500(service: KeyedService) -> None:
+async def test_a_lone_surrogate_in_a_login_is_400_not_500(service: KeyedService) -> None:
     head = {"Accept": "text/html", "Content-Type": "application/json"}
     body = b'{"key": "x", "next": "\\ud800"}'
-    assert (await service.request("POST", "/login", data=body, headers=head))[0] == 401
+    assert (await service.request("POST", "/login", data=body, headers=head))[0] == 400
 
 
 async def test_login_redirects_only_to_pages_of_this_service(service: KeyedService) -> None:

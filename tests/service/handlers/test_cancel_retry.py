@@ -14,6 +14,7 @@ from models.store import Store
 from service.events.long_poll import COMPLETION_WAITER
 from tests.conftest import working
 from tests.support import images
+from tests.support.databases import break_change_streams
 from tests.workers.queue.test_jobs import (
     send_to_halted_child,
     started_worker,
@@ -193,14 +194,7 @@ async def test_worker_reopens_a_broken_change_stream(
     client: Any, send: Send, store: Store, worker: Any
 ) -> None:
     task_id, busy = await send_to_halted_child(send, worker)
-    operations = store._client.admin.aggregate([{"$currentOp": {"idleCursors": True}}])
-    streams = [
-        op["cursor"]["cursorId"]
-        async for op in operations
-        if op.get("cursor", {}).get("tailable") and op["ns"].startswith(store._database.name + ".")
-    ]
-    assert streams
-    await store._database.command("killCursors", "tasks", cursors=streams)
+    await break_change_streams(store)
     await client.delete(f"/tasks/{task_id}")
     await wait_until(lambda: not worker_of(worker).attempts, 5)
     await wait_until(lambda: not psutil.pid_exists(busy))

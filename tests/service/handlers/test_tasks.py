@@ -15,6 +15,7 @@ from service.app import create_app
 from service.app_keys import STORE
 from service.events.long_poll import COMPLETION_WAITER
 from tests.support import images
+from tests.support.databases import break_change_streams
 
 Send = Callable[..., Awaitable[Any]]
 
@@ -101,15 +102,7 @@ async def test_long_poll_survives_a_broken_change_stream(
     waiting = asyncio.create_task(client.get(f"/tasks/{body['task_id']}?wait=30"))
     while not client.app[COMPLETION_WAITER]._waiters:
         await asyncio.sleep(0.01)
-    admin = store._client.admin
-    operations = admin.aggregate([{"$currentOp": {"idleCursors": True}}])
-    streams = [
-        op["cursor"]["cursorId"]
-        async for op in operations
-        if op.get("cursor", {}).get("tailable") and op["ns"].startswith(store._database.name + ".")
-    ]
-    assert streams
-    await store._database.command("killCursors", "tasks", cursors=streams)
+    await break_change_streams(store)
     await store.leases.claim(body["task_id"], worker="w", token="t", seconds=9, max_attempts=1)
     await store.leases.fail(body["task_id"], "t", {"code": "bad_image", "detail": "broken"})
     assert (await (await waiting).json())["status"] == "FAILURE"

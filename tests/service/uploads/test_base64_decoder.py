@@ -6,7 +6,7 @@ import base64
 
 import pytest
 
-from service.uploads.base64_decoder import Base64Decoder
+from service.uploads.json_reader import Base64Decoder
 
 DATA = bytes(range(256)) + b"\xfb\xff"
 

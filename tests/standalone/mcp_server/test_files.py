@@ -41,7 +41,7 @@ def test_a_file_below_the_root(root: Root, tmp_path: Path, text: str) -> None:
         ("/proc/self/environ", "outside of"),
         ("a/cat.png\0.jpg", "NUL"),
         ("", "the folder itself"),
-        ("a", "directory"),
+        ("a", "not a regular file"),
         ("a/dog.png", "No such file"),
         ("a/cat.png/x", "a link or a file"),
         ("a" * 300, "too long"),

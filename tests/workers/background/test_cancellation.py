@@ -21,6 +21,7 @@ class Stream:
 
     def __init__(self) -> None:
         self.opened = self.closed = 0
+        self.idle = asyncio.Event()
         self.reports: asyncio.Queue[TaskChange | Exception] = asyncio.Queue()
 
     @asynccontextmanager
@@ -31,6 +32,7 @@ class Stream:
             yield self._follow()
         finally:
             self.closed += 1
+            self.idle.set()
 
     async def _follow(self) -> AsyncIterator[TaskChange]:
         while True:
@@ -69,8 +71,13 @@ async def test_an_idle_worker_has_no_stream(worker: Any, stream: Stream) -> None
     check = begin(worker, "a")
     await check.wait()  # it may have been cancelled before the stream was there
     worker.attempts.clear()
-    await watching
+    await stream.idle.wait()
     assert (stream.opened, stream.closed, worker.busy.is_set()) == (1, 1, False)
+    check = begin(worker, "b")
+    await check.wait()
+    assert stream.opened == 2
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
 
 
 async def test_the_attempt_at_a_cancelled_task_checks_its_lease(

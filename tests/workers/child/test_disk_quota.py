@@ -19,7 +19,7 @@ from models.errors import WorkerCrashed
 from tests.support import images
 from tests.workers.child.test_pool import ignore, request
 from tests.workers.sandbox.test_sandbox import probe, started
-from workers.child.disk_quota import DiskQuota, has_entries
+from workers.child.disk_quota import DiskQuota
 from workers.child.results import clear_folder, remove_folder
 
 pytestmark = pytest.mark.integration
@@ -71,10 +71,8 @@ async def test_largest_task_stays_within_the_quota(
 def test_missing_empty_and_sparse_files_do_not_exceed_the_quota(tmp_path: Path) -> None:
     assert not DiskQuota(0, 0).exceeded(tmp_path / "nowhere")
     assert not DiskQuota(0, 0).exceeded(tmp_path)
-    assert not has_entries(tmp_path / "nowhere") and not has_entries(tmp_path)
     (tmp_path / "large").write_bytes(b"a")
     os.truncate(tmp_path / "large", 1 << 40)
-    assert has_entries(tmp_path)
     assert not DiskQuota(1, 1 << 20).exceeded(tmp_path)  # a sparse file takes no space
     assert DiskQuota(0, 1 << 20).exceeded(tmp_path)
     assert DiskQuota(1, 1).exceeded(tmp_path)
@@ -111,3 +109,21 @@ async def test_folder_deletion_does_not_block_the_event_loop(
     async with started():
         pass
     assert threads and threading.main_thread() not in threads
+
+
+async def test_an_empty_folder_needs_no_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[Path] = []
+
+    def exceeded(_: DiskQuota, folder: Path) -> bool:
+        looked.append(folder)
+        return True
+
+    monkeypatch.setattr(DiskQuota, "exceeded", exceeded)
+    assert not await DiskQuota().is_exceeded(tmp_path)
+    assert not await DiskQuota().is_exceeded(tmp_path / "nowhere")
+    assert not looked
+    (tmp_path / "file").touch()
+    assert await DiskQuota().is_exceeded(tmp_path)
+    assert looked == [tmp_path]

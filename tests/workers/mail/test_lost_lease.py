@@ -28,7 +28,7 @@ from tests.support.smtp import (
     smtp_settings,
     wait_until,
 )
-from workers.mail import contents
+from workers.mail import sender
 from workers.mail.message import EmailContent, MailContext
 from workers.mail.sender import EmailSender
 from workers.outbox import NotReady
@@ -60,13 +60,13 @@ async def test_sender_stops_when_its_lease_is_lost(settings: Settings, store: St
 async def test_email_sent_by_another_is_not_sent_again(
     settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = contents.CONTENT_BUILDERS[EmailKind.CONFIRM]
+    write = sender.CONTENT_BUILDERS[EmailKind.CONFIRM]
 
     async def slow(context: MailContext, email: Email) -> EmailContent:
         await store.emails.mark_sent(email)
         return await write(context, email)
 
-    monkeypatch.setitem(contents.CONTENT_BUILDERS, EmailKind.CONFIRM, slow)
+    monkeypatch.setitem(sender.CONTENT_BUILDERS, EmailKind.CONFIRM, slow)
     await store.emails.put(DRAFT)
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
@@ -88,7 +88,7 @@ async def test_postpone_is_retried_while_the_store_is_away(
             raise StoreUnavailable("away", store="mongodb")
         return await postpone(email, seconds)
 
-    monkeypatch.setitem(contents.CONTENT_BUILDERS, EmailKind.CONFIRM, early)
+    monkeypatch.setitem(sender.CONTENT_BUILDERS, EmailKind.CONFIRM, early)
     monkeypatch.setattr(store.emails, "postpone", away)
     await store.emails.put(DRAFT)
     await send_due(settings, store)

@@ -29,7 +29,7 @@ from tests.support.smtp import (
     smtp_settings,
     wait_until,
 )
-from workers.mail import contents, sender
+from workers.mail import sender
 from workers.mail.message import EmailContent, MailContext
 
 DRAFT = drafts.confirmation_draft("s1", "ann@example.org")
@@ -86,7 +86,7 @@ async def test_outages_longer_than_the_lease_are_no_faults(
 ) -> None:
     """Losing a lease because the store was away does not count as a crash."""
     settings, store, pid = brittle
-    write = contents.CONTENT_BUILDERS[EmailKind.CONFIRM]
+    write = sender.CONTENT_BUILDERS[EmailKind.CONFIRM]
     reading, away, noticed = asyncio.Event(), asyncio.Event(), asyncio.Event()
     outages = 4
 
@@ -99,7 +99,7 @@ async def test_outages_longer_than_the_lease_are_no_faults(
             raise StoreUnavailable("away", store="mongodb")
         return await write(context, email)
 
-    monkeypatch.setitem(contents.CONTENT_BUILDERS, EmailKind.CONFIRM, build)
+    monkeypatch.setitem(sender.CONTENT_BUILDERS, EmailKind.CONFIRM, build)
     await store.emails.put(DRAFT)
     mailbox = Mailbox()
     with mail_server(mailbox) as port:

@@ -28,7 +28,7 @@ from tests.support.smtp import (
     smtp_settings,
     wait_until,
 )
-from workers.mail import contents, sender
+from workers.mail import sender
 from workers.mail.message import EmailContent, compose_message
 
 DRAFT = drafts.confirmation_draft("s1", "ann@example.org")
@@ -144,7 +144,7 @@ async def test_email_that_raises_blocks_no_other_and_fails(
     async def broken(context: Any, email: Any) -> Any:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setitem(contents.CONTENT_BUILDERS, EmailKind.GOODBYE, broken)
+    monkeypatch.setitem(sender.CONTENT_BUILDERS, EmailKind.GOODBYE, broken)
     mailbox = Mailbox()
     await store.emails.put(drafts.goodbye_draft("s1", "ann@example.org", None))
     await store.emails.put(DRAFT)
@@ -239,7 +239,7 @@ async def test_template_values_are_single_lines() -> None:
 
 
 def test_every_kind_has_a_builder_and_a_unique_key() -> None:
-    assert set(contents.CONTENT_BUILDERS) == set(EmailKind)
+    assert set(sender.CONTENT_BUILDERS) == set(EmailKind)
     made: list[EmailDraft] = [
         drafts.confirmation_draft("i", "a@b.cc"),
         drafts.goodbye_draft("i", "a@b.cc", None),

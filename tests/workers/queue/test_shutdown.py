@@ -25,7 +25,7 @@ async def test_stopping_worker_releases_its_task_uncharged(
     task = await store.tasks.get(task_id)
     assert task is not None
     assert (task.status, task.attempts, task.lease) == ("CREATED", 0, None)
-    assert await store.workers.count_alive(60) == 0
+    assert await store.workers.count_alive() == 0
     async with working(settings):
         done = await (await send(query="?wait=60")).json()
         assert (done["task_id"], done["status"]) == (task_id, "SUCCESS")

@@ -1,4 +1,4 @@
-"""The loop of a worker's background jobs."""
+"""The loop of background jobs."""
 
 from __future__ import annotations
 
