@@ -19,6 +19,7 @@ from bson import ObjectId
 from bench.darkroom import run_mongod
 from models.settings import Settings
 from models.store import Store
+from models.store.tasks.search import TaskFilter
 from models.tasks.task import Status, Upload
 from models.work_prices import Prices
 
@@ -86,6 +87,28 @@ async def run(url: str, finished: int, waiting: int) -> None:
         return [await leases.claim(part.pop().id, worker="w", token="t", seconds=9, max_attempts=9)]
 
     await measure("claim", claim)
+
+    async def open_tasks() -> list[Any]:
+        return [await store.fair_queue.open_tasks()]
+
+    async def of_client() -> list[Any]:
+        return [await store.fair_queue.of_client("client 7")]
+
+    await measure("admission: open tasks of all, once a second", open_tasks)
+    await measure("admission: of a client, for each upload", of_client)
+
+    async def page(**chosen: Any) -> list[Any]:
+        return (await store.task_search.page(TaskFilter(**chosen), 50))[0]
+
+    await measure("dashboard: newest", page)
+    await measure("dashboard: succeeded", lambda: page(status=Status.SUCCESS))
+    await measure("dashboard: an operation", lambda: page(operation="grayscale"))
+    await measure("dashboard: a name", lambda: page(search="a.png"))
+
+    async def poll() -> list[Any]:
+        return [await store.tasks.get(f"2{7:031x}")]
+
+    await measure("poll", poll)
     store.close()
 
 

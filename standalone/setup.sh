@@ -40,8 +40,9 @@ echo "darkroom: installing $(grep -c '^[a-zA-Z].*==' "locks/$lock.txt") packages
     "the first time takes some minutes" >&2
 quiet=--quiet # on a terminal pip shows how far it is
 [ -t 2 ] && quiet=
+# No dependencies: the lock has all of them, but python-multipart, which mcp names and nothing needs.
 # shellcheck disable=SC2086 # empty: no argument
-.venv/bin/python -m pip install $quiet --disable-pip-version-check \
+.venv/bin/python -m pip install $quiet --disable-pip-version-check --no-deps \
     --require-hashes -r "locks/$lock.txt"
 if [ "$lock" = training ]; then
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -r training/torch.txt

@@ -69,7 +69,7 @@ class Admission:
         with self._pending.hold(client, turns), self._pending_bytes.hold(client, own_bytes):
             all_open, own, served = await asyncio.gather(
                 self._open(),
-                self._fair_queue.open_tasks(client),
+                self._fair_queue.of_client(client),
                 self._fair_queue.served_turn(),
             )
             limits = self._limits

@@ -32,16 +32,22 @@ _RUNNING_FIELDS = ["work", "progress", "started_at", "timeline", "beside", "work
 
 @dataclass(frozen=True)
 class OpenTasks:
-    """Waiting and started tasks.
-
-    ``turns``: as how many they count by their work. ``next_turn``: behind the last one that waits,
-    1 if none does. ``most_bytes``: what their results could take, by format.
-    """
+    """Waiting and started tasks; ``most_bytes``: what their results could take, by format."""
 
     count: int
+    most_bytes: Mapping[OutputFormat, int]
+
+
+@dataclass(frozen=True)
+class ClientTasks(OpenTasks):
+    """Those of one client.
+
+    ``turns``: as how many they count by their work. ``next_turn``: behind the last one that waits,
+    1 if none does.
+    """
+
     turns: int
     next_turn: int
-    most_bytes: Mapping[OutputFormat, int]
 
 
 class FairQueue(Repository):
@@ -51,25 +57,32 @@ class FairQueue(Repository):
     def _workers(self) -> WorkerRegistry:
         return WorkerRegistry(self._database, self._settings)
 
-    async def open_tasks(self, client: str | None = None) -> OpenTasks:
-        """Return what is open, of ``client`` or of all."""
-        query = {"status": _OPEN} | ({} if client is None else {"client": client})
+    async def open_tasks(self) -> OpenTasks:
+        """Return what is open, of all clients.
+
+        Only what its index adds up quickly: 1 ms a thousand tasks, 5 with what ``of_client`` asks.
+        """
+        rows = await self._open_by_format({}, {})
+        return OpenTasks(*_count_and_bytes(rows))
+
+    async def of_client(self, client: str) -> ClientTasks:
+        """Return what is open of one client."""
         turns = {"$ifNull": ["$work.turns", 1]}  # older versions wrote none
         after = {"$add": [{"$ifNull": ["$turn", 0]}, turns]}
         behind = {"$cond": [{"$eq": ["$status", Status.CREATED]}, after, 1]}
-        sums = {
-            "count": {"$sum": 1},
-            "turns": {"$sum": turns},
-            "next": {"$max": behind},
-            "most": {"$sum": "$most_result_bytes"},
-        }
-        rows = self._tasks.aggregate([{"$match": query}, {"$group": {"_id": "$format", **sums}}])
-        by_format = {row["_id"]: row async for row in rows}
-        return OpenTasks(
-            sum(row["count"] for row in by_format.values()),
-            sum(row["turns"] for row in by_format.values()),
-            max((int(row["next"]) for row in by_format.values()), default=1),
-            {output: int(row["most"]) for output, row in by_format.items()},
+        sums = {"turns": {"$sum": turns}, "next": {"$max": behind}}
+        rows = await self._open_by_format({"client": client}, sums)
+        return ClientTasks(
+            *_count_and_bytes(rows),
+            sum(row["turns"] for row in rows),
+            max((int(row["next"]) for row in rows), default=1),
+        )
+
+    async def _open_by_format(self, query: Document, sums: Document) -> list[Document]:
+        always = {"count": {"$sum": 1}, "most": {"$sum": "$most_result_bytes"}}
+        group = {"$group": {"_id": "$format", **always, **sums}}
+        return await self._tasks.aggregate([{"$match": {"status": _OPEN, **query}}, group]).to_list(
+            None
         )
 
     async def served_turn(self) -> int:
@@ -149,3 +162,8 @@ def _running(document: Document, now: datetime) -> Running:
         beside=document.get("beside", 1),
         worker=document.get("worker") or "",
     )
+
+
+def _count_and_bytes(rows: list[Document]) -> tuple[int, dict[OutputFormat, int]]:
+    most: dict[OutputFormat, int] = {row["_id"]: int(row["most"]) for row in rows}
+    return sum(row["count"] for row in rows), most
