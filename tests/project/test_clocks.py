@@ -18,6 +18,7 @@ _ALLOWED = {
     "models/tasks/queue_position.py": "with that difference",
     "service/handlers/processed.py": "a result without an end, which does not exist",
     "workers/mail/message.py": "the Date of an e-mail, which says when its sender wrote it",
+    "workers/watching/folder_scan.py": "the age of a file, in a folder of this machine",
     "workers/webhooks/client.py": "until the time that a receiver's Retry-After names",
 }
 
