@@ -23,7 +23,7 @@
     ├── TooMuchMemory          the task needs, or used, more memory than there is for it
     ├── TooMuchWork            the task would take longer than a task may
     ├── BadParameter           a parameter is unknown or out of range
-    │   ├── BadCallbackUrl     the callback_url is malformed, or its address is never called
+    │   ├── BadCallbackUrl     the callback_url or deliver_url is malformed or never called
     │   └── BadImageUrl        the image_url is malformed, is not fetched, or brings no picture
     ├── RangeNotSatisfiable    the result does not have the bytes of this range
     ├── RateLimited            there were more requests than a limit allows; try again later

@@ -11,6 +11,7 @@ from models.settings.monitoring import MonitoringSettings
 from service.auth.permissions import PERMISSIONS, Permission
 from service.dashboard import actions, original, page, queries
 from service.handlers import (
+    deliveries,
     docs,
     events,
     groups,
@@ -66,6 +67,7 @@ def routes(settings: MonitoringSettings) -> RouteTable:
         (Permission.READ, web.get("/tasks/{id}", tasks.show)),
         (Permission.SUBMIT, web.delete("/tasks/{id}", tasks.cancel)),
         (Permission.SUBMIT, web.post("/tasks/{id}/retry", tasks.retry)),
+        (Permission.READ, web.get("/tasks/{id}/deliveries", deliveries.show)),
         (Permission.READ, web.get("/tasks/{id}/events", events.task, allow_head=False)),
         (Permission.SUBMIT, web.post("/groups", groups.create)),
         (Permission.READ, web.get("/status/{id}", groups.show)),

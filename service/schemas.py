@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from models.outbox.item import DeliveryStatus
 from models.tasks.schemas import Id, Path, Time
 
 
@@ -112,6 +113,28 @@ class PresetsBody(TypedDict):
     """The presets of the key by name, and those of PRESETS_FILE in its order."""
 
     presets: list[PresetBody]
+
+
+class DeliveryBody(TypedDict):
+    """The delivery of one result to a deliver_url."""
+
+    result: Annotated[int, Field(ge=0, description="Number of the result, from 0.")]
+    name: Annotated[str, Field(description="Name of the picture as it was sent.")]
+    url: Annotated[str, Field(description="The deliver_url without its query.")]
+    status: Annotated[
+        DeliveryStatus,
+        Field(description="WAITING: for the result; CREATED: to be sent; SENT or FAILED."),
+    ]
+    attempts: Annotated[int, Field(ge=0)]
+    error: Annotated[str | None, Field(description="Why the last attempt failed.")]
+    created_at: Time | None
+    ended_at: Time | None
+
+
+class DeliveriesBody(TypedDict):
+    """The deliveries of a task that this client asked for, the newest first."""
+
+    deliveries: list[DeliveryBody]
 
 
 class HealthBody(TypedDict):

@@ -137,8 +137,8 @@ def result_count(operations: Sequence[Operation]) -> int:
 
 def check_results(
     operations: Sequence[Operation], pictures: int, max_results: int, max_batch_results: int
-) -> None:
-    """Return if a submission of ``pictures`` images makes no more results than allowed.
+) -> int:
+    """Return how many results a submission of ``pictures`` images makes, if as many are allowed.
 
     Raises:
         BadParameter: more than MAX_RESULTS of each image, or MAX_BATCH_RESULTS in all.
@@ -161,6 +161,7 @@ def check_results(
             limit=max_batch_results,
             measured=each * pictures,
         )
+    return each * pictures
 
 
 def result_sizes(operations: Sequence[Operation], size: Size, limit: int) -> list[Size]:

@@ -84,6 +84,7 @@ class _Field:
 
 
 _CALLBACK = _Field("callback_url", "called", BadCallbackUrl)
+_DELIVER = _Field("deliver_url", "called", BadCallbackUrl)
 _IMAGE = _Field("image_url", "fetched", BadImageUrl)
 
 
@@ -94,6 +95,18 @@ def parse_callback_url(text: str, policy: AddressPolicy) -> URL:
         BadCallbackUrl: it is malformed or must not be called; the error says what would pass.
     """
     return _parse(text, policy, _CALLBACK)
+
+
+def parse_deliver_url(text: str, policy: AddressPolicy) -> URL:
+    """Return the deliver_url in ``text``, to the letter: signatures are of these letters.
+
+    Raises:
+        BadCallbackUrl: it is malformed or must not be called; the error says what would pass.
+    """
+    url = _parse(text, policy, _DELIVER)
+    exact = URL(text, encoded=True)
+    same = (exact.scheme, (exact.raw_host or "").lower(), exact.port)
+    return exact if text.isascii() and same == (url.scheme, url.raw_host, url.port) else url
 
 
 def parse_image_url(text: str, policy: AddressPolicy) -> URL:

@@ -1,9 +1,12 @@
-"""Webhooks: a call to a callback_url when a task or a group ends, and its attempts."""
+"""Webhooks: a call when a task or a group ends, and its attempts.
+
+To a callback_url goes a POST with what has ended, to a deliver_url a PUT with one of the results.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -50,7 +53,8 @@ class WebhookEvent(OutboxItem):
     the one of ``tasks`` that it waits for now. ``after``: ends up to that time were sent before.
     ``type``, ``body`` and ``happened_at`` are set once, before the first call. ``client`` is a
     pseudonym of the client; ``owner`` is the id of the API key that signs it. ``log``: the newest
-    attempts, oldest first.
+    attempts, oldest first. ``result``: number from 0 of the task's result whose bytes are PUT to
+    ``url``; None: a callback.
     """
 
     about: SubjectKind
@@ -66,6 +70,7 @@ class WebhookEvent(OutboxItem):
     type: str | None = None
     body: str | None = None
     happened_at: datetime | None = None
+    result: int | None = None
     log: list[WebhookAttempt] = Field(default_factory=list)
     new_attempt: WebhookAttempt | None = Field(None, exclude=True)
     """The attempt that is not stored yet."""
@@ -98,6 +103,7 @@ class WebhookRequest:
     url: str
     client: str
     owner: str = ""
+    result: int | None = None
 
     @property
     def host(self) -> str:
@@ -106,12 +112,18 @@ class WebhookRequest:
     @property
     def key(self) -> str:
         parts = [self.about, self.subject, self.name or "", self.url]
+        parts += [] if self.result is None else [str(self.result)]
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def task_webhook(task: Task, name: str, url: str, client: str) -> WebhookRequest:
     """Return the webhook for the end of ``task``, which was uploaded as ``name``."""
     return WebhookRequest(SubjectKind.TASK, task.id, name, [task.id], url, client, task.owner)
+
+
+def delivery(task: Task, name: str, number: int, url: str, client: str) -> WebhookRequest:
+    """Return the delivery to ``url`` of the result ``number``, from 0, of ``task``."""
+    return replace(task_webhook(task, name, url, client), result=number)
 
 
 def group_webhook(group: Group, url: str, client: str) -> WebhookRequest:

@@ -34,7 +34,7 @@ async def request_checks_middleware(request: web.Request, handler: Handler) -> w
     Raises:
         MisdirectedRequest: the host is not allowed, see ALLOWED_HOSTS.
         BadRequest: the request URL and the Host header name different hosts.
-        Forbidden: the request is a webhook of a Darkroom: one to our own /retry would loop forever.
+        Forbidden: the request is a webhook of a Darkroom: to our own /retry or PUT it would loop.
     """
     version, coding = request.version, request.headers.get("Transfer-Encoding")
     if version not in {HttpVersion10, HttpVersion11}:
@@ -53,7 +53,8 @@ async def request_checks_middleware(request: web.Request, handler: Handler) -> w
             setting="ALLOWED_HOSTS",
             measured=host[:80],
         )
-    if "webhook-signature" in request.headers:  # whatever host name the webhook's URL uses
+    # Whatever host name the URL uses. A delivery of a result has an id and no signature.
+    if "webhook-signature" in request.headers or "webhook-id" in request.headers:
         raise Forbidden("webhook refused: this service does not receive webhooks")
     return await handler(request)
 

@@ -225,6 +225,15 @@ def _common_fields(settings: UploadSettings) -> dict[str, Schema]:
             "description": "A public http or https URL. When the task or the whole group has "
             "ended, it gets a signed POST with the document of the response (docs/webhooks.md).",
         },
+        "deliver_url": {
+            "type": "array",
+            "items": {"type": "string"},
+            "minItems": 1,
+            "maxItems": settings.max_batch_results,
+            "description": "Public http or https URLs to which the results are PUT, such as "
+            "presigned ones of S3, GCS, Azure or MinIO: one for each result, in order, or a single "
+            f"one with {{name}}; of at most {MAX_URL_CHARACTERS} characters (docs/delivery.md).",
+        },
         "report": {
             "type": "string",
             "enum": ["0", "1", ""],

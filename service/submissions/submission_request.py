@@ -30,7 +30,7 @@ from service.query import (
     wait_seconds,
     wants_image_redirect,
 )
-from service.submissions.callbacks import add_callback, validate_callback_url
+from service.submissions import callbacks
 from service.submissions.fetching import fetch_pictures
 from service.submissions.groups import create_group
 from service.submissions.preset_fields import expand_preset
@@ -135,7 +135,7 @@ class SubmissionRequest:
         email = fields.pop("email", "")
         self.email = parse_email_address(email) if email else None
         if url := fields.pop("callback_url", ""):
-            self.callback_url = await validate_callback_url(self.request, url)
+            self.callback_url = await callbacks.validate_callback_url(self.request, url)
         self.report = flag({"report": fields.pop("report", "") or "0"}, "report")
         self.metadata = read_choice(fields.pop("metadata", ""))
         auto = fields.get("format", "").lower() == AUTO_FORMAT
@@ -169,7 +169,8 @@ class SubmissionRequest:
         if self.format is not None:
             check_format(operations, self.format)
         limits = self.settings.uploads.max_results, self.settings.uploads.max_batch_results
-        check_results(operations, len(self.form.files), *limits)
+        results = check_results(operations, len(self.form.files), *limits)
+        await callbacks.validate_deliver_urls(self.request, self.form.deliver_urls, results)
         errors = []
         for file in self.form.files:
             try:
@@ -198,8 +199,7 @@ class SubmissionRequest:
         output = self.format or final_encoding(operations, file.header.format).format
         encoding = {name: value for name, value in self.encoding.items() if value}
         if encoding or not operations:
-            encoded = parse("convert", {"format": output, **encoding})
-            operations = [*operations, encoded]
+            operations = [*operations, parse("convert", {"format": output, **encoding})]
         client, owner = client_id(self.request), identity(self.request).owner
         spec = TaskSpec(file, operations, output, client, owner, self.report, self.metadata)
         return await self.request.app[TASK_CREATOR].find_or_create(spec)
@@ -216,6 +216,7 @@ class SubmissionRequest:
         Raises:
             BadCallbackUrl: the task or group has MAX_CALLBACKS callback URLs already.
         """
+        await callbacks.add_deliveries(self.request, self.form, self.members, self.tasks)
         response = await self._respond()
         if self.negotiated and not response.prepared:
             vary = response.headers.get("Vary")
@@ -228,7 +229,7 @@ class SubmissionRequest:
         group, tasks = await self._create_group()
         structlog.contextvars.bind_contextvars(group_id=group.id)
         if self.callback_url:
-            await add_callback(self.request, self.callback_url, group)
+            await callbacks.add_callback(self.request, self.callback_url, group)
         if self.wait:
             found = await long_poll_group(self.request, group.id, self.wait)
             group, tasks = found or (group, tasks)
@@ -242,7 +243,7 @@ class SubmissionRequest:
         structlog.contextvars.bind_contextvars(task_id=task.id)
         group_id = (await self._create_group())[0].id if self.email else None
         if self.callback_url:
-            await add_callback(self.request, self.callback_url, task, name)
+            await callbacks.add_callback(self.request, self.callback_url, task, name)
         if self.wait and not task.ended:
             task = await long_poll_task(self.request, task.id, self.wait) or task
         return await respond_task(

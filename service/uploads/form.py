@@ -22,6 +22,10 @@ IMAGE_URL = "image_url"
 """The field with the URL of a picture, beside files or in place of them."""
 
 
+DELIVER_URL = "deliver_url"
+"""The field with the URL to which a result is PUT, one for each."""
+
+
 @dataclass(frozen=True)
 class FormShape:
     """What a route accepts: the names of its file fields, each with its image formats.
@@ -47,10 +51,14 @@ class FormShape:
 
 @dataclass
 class Form:
-    """The received form: files in their order, URLs of further ones, and text fields."""
+    """The received form: files in their order, URLs of further ones, and text fields.
+
+    ``deliver_urls``: to which results go.
+    """
 
     files: list[IncomingFile] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
+    deliver_urls: list[str] = field(default_factory=list)
     fields: MultiDict[str] = field(default_factory=MultiDict)
 
 
@@ -125,6 +133,11 @@ class FormBuilder:
         if self._is_url(name):
             self._check_count()
             return
+        if self._is_delivery(name):
+            count = len(self.form.deliver_urls) + 1
+            limit = self.settings.max_batch_results
+            check_limit(count, limit, "URLs or more came", "MAX_BATCH_RESULTS", BadRequest)
+            return
         fields = self.form.fields
         check_field(name, self.shape.known)
         if len(fields) == MAX_FIELDS:
@@ -141,13 +154,23 @@ class FormBuilder:
             raise BadRequest(f"the field {name[:40]!a} is not UTF-8") from None
         self.begin_field(name)
         check_field_size(name, measured)
-        if not self._is_url(name):
+        urls = (
+            self.form.urls
+            if self._is_url(name)
+            else self.form.deliver_urls
+            if self._is_delivery(name)
+            else None
+        )
+        if urls is None:
             self.form.fields.add(name, value)
         elif value:  # a form sends its empty inputs, too
-            self.form.urls.append(value)
+            urls.append(value)
 
     def _is_url(self, name: str) -> bool:
         return name == IMAGE_URL and self.shape.other_bodies
+
+    def _is_delivery(self, name: str) -> bool:
+        return name == DELIVER_URL and self.shape.other_bodies
 
     def _check_count(self) -> None:
         count = len(self.form.files) + len(self.form.urls) + 1

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from models.errors import BadParameter, BadRequest, TooLarge
 from service.http.request_body import MAX_FIELD_BYTES, Body, form_limit
-from service.uploads.form import IMAGE_URL, Form, FormBuilder
+from service.uploads.form import DELIVER_URL, IMAGE_URL, Form, FormBuilder
 from service.uploads.json_reader import BASE64, JsonReader, Pictures
 from service.uploads.raw_body import FILENAME
 
@@ -43,7 +43,7 @@ async def read_json_form(request: web.Request, builder: FormBuilder) -> None:
         raise BadRequest(f'the body is not a JSON object; e.g. {{"image": "{BASE64}"}}')
     _arrange(builder, pictures, reader.marks, document.pop(shape.file_field, None))
     _name(builder.form, document.pop(FILENAME, None))
-    repeated = shape.repeated | {IMAGE_URL}
+    repeated = shape.repeated | {IMAGE_URL, DELIVER_URL}
     for name, value in document.items():
         for each in _texts(name, value, name in repeated):
             builder.add_field(name, each)

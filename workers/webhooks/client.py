@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple, Self
@@ -22,6 +24,7 @@ from models.outbound.session import (
 from models.outbound.url import AddressPolicy
 from models.settings.webhook import WebhookSettings
 
+_LEAST_RATE = 100_000  # bytes a second at which a receiver of results must take them
 _READ_BUFFER_BYTES = 2048  # of a response body held in memory; the body is never read
 
 
@@ -52,18 +55,36 @@ class WebhookClient:
 
     async def post(self, url: URL, body: str, headers: dict[str, str]) -> CallResult:
         """POST ``body`` and return the result; a receiver's failure is never raised."""
+        return await self._call("POST", url, body.encode(), headers, self._timeout)
+
+    async def put(
+        self, url: URL, chunks: AsyncGenerator[bytes], size: int, headers: dict[str, str]
+    ) -> CallResult:
+        """PUT the ``size`` bytes of ``chunks``; the receiver has _LEAST_RATE more time for them."""
+        async with aclosing(chunks):
+            seconds = self._timeout + size / _LEAST_RATE
+            return await self._call("PUT", url, chunks, headers, seconds)
+
+    async def _call(
+        self,
+        method: str,
+        url: URL,
+        data: bytes | AsyncGenerator[bytes],
+        headers: dict[str, str],
+        seconds: float,
+    ) -> CallResult:
         try:
             async with (
-                asyncio.timeout(self._timeout),
-                self._session.post(
-                    url, data=body.encode(), headers=headers, allow_redirects=False
+                asyncio.timeout(seconds),
+                self._session.request(
+                    method, url, data=data, headers=headers, allow_redirects=False
                 ) as response,
             ):
                 return _response_result(response)
         except AddressRefused as error:
             return _error_result("refused_address", error)
         except TimeoutError:
-            late = TimeoutError(f"no response within {self._timeout:g} s (WEBHOOK_TIMEOUT)")
+            late = TimeoutError(f"no response within {seconds:.4g} s (WEBHOOK_TIMEOUT)")
             return _error_result("timeout", late)
         except FAILURES as error:
             return _error_result(failure(error), error)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import secrets
 import time
+from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
 from models.errors import BadCallbackUrl, StoreUnavailable
+from models.images.inspect import MEDIA_TYPES
 from models.metrics.definitions import WEBHOOK_CALLS, WEBHOOK_DURATION
-from models.outbound.url import AddressPolicy, parse_callback_url
+from models.outbound.url import AddressPolicy, parse_callback_url, parse_deliver_url
 from models.outbox.webhook import WebhookAttempt, WebhookEvent
 from models.outbox.webhook_signature import SigningSecrets, signature_headers, signing_secrets
 from models.slots import Slots
@@ -21,6 +23,8 @@ from workers.webhooks.payload import build_payload
 
 _FINAL_OUTCOMES = frozenset({"gone", "refused_address", "bad_callback"})
 """Not retried: the receiver answered 410, or it may not be called."""
+_TRY_AGAIN = frozenset({408, 409, 423, 425, 429})
+"""Statuses below 500 of a deliver_url after which it is tried again."""
 # A host gets an eighth of WEBHOOK_CONCURRENCY, a client half: slow receivers do not delay others.
 _SHARES = {"host": 8, "client": 2}
 _RECHECK_SECONDS = 10.0  # a webhook waits before a sender checks itself whether its task has ended
@@ -116,12 +120,13 @@ class WebhookSender(Sender[WebhookEvent]):
             kind, at, body = await build_payload(worker.store, item)
             if not await retry_store(worker.store.webhooks.set_body)(item, kind, body, at):
                 raise LeaseLost
-            item.body = body
+            item.type, item.body = kind, body
         key = await worker.store.api_keys.get(item.owner) if item.owner else None
         signing = self._signing.for_owner(item.owner, key.generation if key else 0)
+        put = await self._prepare(item) if item.result is not None else None
         await self.begin(item)
         began = time.perf_counter()
-        result = await self._call(item, item.body, signing)
+        result = await (put() if put else self._call(item, item.body, signing))
         seconds = time.perf_counter() - began
         worker.instruments.count(WEBHOOK_CALLS, result.outcome)
         worker.instruments.observe(WEBHOOK_DURATION, seconds)
@@ -132,7 +137,7 @@ class WebhookSender(Sender[WebhookEvent]):
             status=result.status,
             worker=worker.name,
         )
-        if result.outcome in _FINAL_OUTCOMES:
+        if result.outcome in _FINAL_OUTCOMES or (put and _is_refused(result)):
             raise PermanentFailure(result.detail)
         if result.outcome != "delivered":
             raise TemporaryFailure(result.detail, result.retry_after)
@@ -147,9 +152,47 @@ class WebhookSender(Sender[WebhookEvent]):
         headers = {**signed, "Content-Type": "application/json", "User-Agent": "Darkroom"}
         return await self._client.post(url, body, headers)
 
+    async def _prepare(self, delivery: WebhookEvent) -> Callable[[], Awaitable[CallResult]]:
+        """Return the PUT of the task's result.
+
+        Raises:
+            PermanentFailure: there is no such result, or it was removed.
+        """
+        store = self._worker.store
+        task = await store.tasks.get(delivery.subject)
+        if delivery.type != f"{delivery.about}.succeeded" or task is None:
+            raise PermanentFailure("the task has no results: see its error")
+        found = delivery.result is not None and task.results[delivery.result : delivery.result + 1]
+        if not found or found[0].gone:
+            raise PermanentFailure("the result was removed before it was delivered")
+        (result,) = found
+
+        async def put() -> CallResult:
+            try:
+                url = parse_deliver_url(delivery.url, self._addresses)
+            except BadCallbackUrl as error:
+                return CallResult("bad_callback", detail=error.detail)
+            headers = {
+                "Content-Type": MEDIA_TYPES[result.format],
+                "Content-Length": str(result.bytes),
+                "User-Agent": "Darkroom",
+                "webhook-id": delivery.id,  # by which a Darkroom refuses it
+                "x-ms-blob-type": "BlockBlob",  # Azure asks for it; the others pass over it
+            }
+            chunks = store.results.read(result.file_id, 0, result.bytes)
+            return await self._client.put(url, chunks, result.bytes, headers)
+
+        return put
+
     def log_fields(self, item: WebhookEvent) -> dict[str, Any]:
         about = {"about": item.about, "subject": item.subject, "host": item.host}
         return {**super().log_fields(item), **about}
+
+
+def _is_refused(result: CallResult) -> bool:
+    """Tell whether a store refused a result for good, e.g. since its URL has expired."""
+    status = result.status or 0
+    return 400 <= status < 500 and status not in _TRY_AGAIN
 
 
 async def task_ended(worker: WorkerContext, task_id: str) -> None:

@@ -27,6 +27,7 @@ log = structlog.get_logger()
 _MAX_SEARCHED = 10 * MAX_CALLBACKS  # all that ten clients may have: bounds the reads for one task
 _MAX_LOG_ENTRIES = 40  # of one delivery, the newest: a day of hourly attempts, and some by hand
 _MAX_SHOWN = 50  # webhooks of one task
+_MAX_DELIVERIES = 200  # of one task and client
 
 
 class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
@@ -111,7 +112,7 @@ class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
         seen: set[str] = set()
         limited: set[str] = set()
         sent = {"tasks": task_id, "status": {"$ne": DeliveryStatus.WAITING}}
-        copied = ("about", "subject", "name", "tasks", "url", "host", "client", "owner")
+        copied = ("about", "subject", "name", "tasks", "url", "host", "client", "owner", "result")
         found = self._collection.find(sent, ["key", "type", *copied]).sort("created_at", DESCENDING)
         async for webhook in found.limit(_MAX_SEARCHED):
             key, client = webhook["key"], webhook["client"]
@@ -124,7 +125,8 @@ class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
                 log.warning("webhooks_not_rearmed", task_id=task_id, client=client)
                 limited.add(client)
                 continue
-            await self._insert({**{name: webhook[name] for name in copied}, **until}, key)
+            same = {name: webhook[name] for name in copied if name in webhook}
+            await self._insert({**same, **until}, key)
 
     async def redeliver(self, webhook_id: str) -> tuple[bool, WebhookEvent | None]:
         """Make a webhook due once more, under its id; return whether it was, and the webhook."""
@@ -148,6 +150,12 @@ class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
         """Return the newest webhooks of a task, or of groups it is in, newest first."""
         found = self._collection.find({"tasks": task_id}).sort("created_at", DESCENDING)
         return [WebhookEvent.model_validate(document) async for document in found.limit(_MAX_SHOWN)]
+
+    async def deliveries(self, task_id: str, client: str) -> list[WebhookEvent]:
+        """Return the newest deliveries of a task's results that ``client`` asked for."""
+        query = {"tasks": task_id, "client": client, "result": {"$type": "int"}}
+        found = self._collection.find(query).sort("created_at", DESCENDING)
+        return [WebhookEvent.model_validate(each) async for each in found.limit(_MAX_DELIVERIES)]
 
     async def newest(self, status: DeliveryStatus | None, limit: int) -> list[WebhookEvent]:
         """Return the newest webhooks, of one status or of all."""

@@ -156,6 +156,7 @@ def test_forms_match_the_operation_specs(said: Any) -> None:
             "format",
             "quality",
             "email",
+            "deliver_url",
             "callback_url",
             "report",
             "metadata",
