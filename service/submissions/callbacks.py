@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from urllib.parse import quote
 
@@ -15,7 +16,7 @@ from models.tasks.task import Status, Task
 from service.app_keys import SETTINGS, STORE
 from service.auth.identity import client_id
 from service.auth.rate_limit import count_call
-from service.uploads.form import DELIVER_URL, Form
+from service.uploads.form import DELIVER_URL
 
 TEMPLATE = "{name}"
 """In a deliver_url: the name of the result."""
@@ -88,8 +89,6 @@ async def validate_deliver_urls(request: web.Request, given: Sequence[str], resu
         BadParameter: there are more or fewer. BadCallbackUrl, RateLimited: see
             ``validate_callback_url``.
     """
-    if not given:
-        return
     _check_enabled(request, DELIVER_URL)
     template = len(given) == 1 and TEMPLATE in given[0]
     if not template and len(given) != results:
@@ -103,7 +102,7 @@ async def validate_deliver_urls(request: web.Request, given: Sequence[str], resu
     policy = AddressPolicy(request.app[SETTINGS].webhook)
     for url in given:
         # In the host a name of a picture would choose who is called.
-        if template and TEMPLATE in url.split("?")[0].rpartition("//")[2].partition("/")[0]:
+        if template and TEMPLATE in re.split("[/?#]", url.partition("//")[2])[0]:
             raise BadCallbackUrl(
                 f"{TEMPLATE} may stand in the path and the query of a deliver_url, not in its host",
                 parameter=DELIVER_URL,
@@ -114,19 +113,19 @@ async def validate_deliver_urls(request: web.Request, given: Sequence[str], resu
 
 
 async def add_deliveries(
-    request: web.Request, form: Form, members: Sequence[Member], tasks: Mapping[str, Task]
+    request: web.Request, urls: Sequence[str], members: Sequence[Member], tasks: Mapping[str, Task]
 ) -> None:
-    """Add the deliveries of all results to the URLs that ``validate_deliver_urls`` has seen.
+    """Add the deliveries of all results to ``urls``, which ``validate_deliver_urls`` has seen.
 
     Those of a picture that was refused go nowhere.
 
     Raises:
         BadCallbackUrl: see ``add_callback``; or a template with a result's name is too long.
     """
-    policy, urls = AddressPolicy(request.app[SETTINGS].webhook), form.deliver_urls
+    policy = AddressPolicy(request.app[SETTINGS].webhook)
     template = urls[0] if len(urls) == 1 and TEMPLATE in urls[0] else None
     each = len(urls) // len(members)
-    for place, member in enumerate(members if urls else ()):
+    for place, member in enumerate(members):
         if member.task_id is None:
             continue
         task = tasks[member.task_id]

@@ -170,7 +170,8 @@ class SubmissionRequest:
             check_format(operations, self.format)
         limits = self.settings.uploads.max_results, self.settings.uploads.max_batch_results
         results = check_results(operations, len(self.form.files), *limits)
-        await callbacks.validate_deliver_urls(self.request, self.form.deliver_urls, results)
+        if urls := self.form.deliver_urls:
+            await callbacks.validate_deliver_urls(self.request, urls, results)
         errors = []
         for file in self.form.files:
             try:
@@ -216,7 +217,8 @@ class SubmissionRequest:
         Raises:
             BadCallbackUrl: the task or group has MAX_CALLBACKS callback URLs already.
         """
-        await callbacks.add_deliveries(self.request, self.form, self.members, self.tasks)
+        if urls := self.form.deliver_urls:
+            await callbacks.add_deliveries(self.request, urls, self.members, self.tasks)
         response = await self._respond()
         if self.negotiated and not response.prepared:
             vary = response.headers.get("Vary")
@@ -246,13 +248,9 @@ class SubmissionRequest:
             await callbacks.add_callback(self.request, self.callback_url, task, name)
         if self.wait and not task.ended:
             task = await long_poll_task(self.request, task.id, self.wait) or task
+        status = 200 if task.ended else 202
         return await respond_task(
-            self.request,
-            task,
-            name=name,
-            status=200 if task.ended else 202,
-            redirect=self.redirect,
-            group_id=group_id,
+            self.request, task, name=name, status=status, redirect=self.redirect, group_id=group_id
         )
 
     async def _create_group(self) -> tuple[Group, dict[str, Task]]:

@@ -16,6 +16,7 @@ from service.app import create_app
 from tests.conftest import Client, working
 from tests.service.uploads.test_incoming_file import refused
 from tests.support import images
+from tests.support.input_files import heic
 from tests.support.smtp import fail_task, wait_until
 from tests.support.task_factory import RESULT, finish
 from tests.support.webhook_receiver import (
@@ -200,6 +201,8 @@ REFUSED = [
     (["https://example.org:22/x"], "its port is 22"),
     (["https://{name}.example.org/x"], "not in its host"),
     (["https://{name}/x"], "not in its host"),
+    (["https://{name}.example.org//x"], "not in its host"),
+    (["https://{name}.example.org?x"], "not in its host"),
     (["https://example.org?{name}#x"], "fragment"),
     (["https://example.org/" + 2000 * "x"], "at most 2000"),
     (["https://example.org/a b"], "encode them"),
@@ -275,3 +278,32 @@ async def test_another_client_does_not_see_them(
         answer = await client.get(f"/tasks/{body['task_id']}/deliveries", headers=other)
         assert (await answer.json())["deliveries"] == []
     assert (await client.get(f"/tasks/{'0' * 32}/deliveries")).status == 404
+
+
+async def test_a_heic_by_url_comes_back_as_avif_in_a_bucket(
+    settings: Settings, aiohttp_client: Any, store: Store
+) -> None:
+    async with run_receiver() as server:
+        chosen = webhook_settings(settings, server, input_formats="png,jpeg,heic")
+        client = await open_client(aiohttp_client, chosen)
+        server.responses.append(web.Response(body=heic(), content_type="image/heic"))
+        order = {
+            "image_url": f"{server.url}/phone.heic",
+            "deliver_url": f"{server.url}/out.avif?{SIGNED}",
+            "operations": ["upscale=2", "watermark=© Ada"],
+            "format": "avif",
+            "max_bytes": 100_000,
+        }
+        async with working(chosen):
+            body = await (await client.post("/process?wait=60", json=order)).json()
+            assert body["status"] == "SUCCESS", body
+
+            async def came() -> bool:
+                return len(server.calls) == 2
+
+            await wait_until(came, 20)
+        headers, data = server.calls[1]
+        assert server.paths[1] == f"/hook/out.avif?{SIGNED}"
+        assert headers["Content-Type"] == "image/avif" and len(data) < 100_000
+        made = images.decoded(data)
+        assert (made.format, made.size) == ("AVIF", (256, 128))
