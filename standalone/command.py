@@ -123,6 +123,7 @@ COMMANDS = {
     "send": Command("send pictures to a Darkroom, fetch the results", _send),
     "mcp": Command("offer the operations to assistants (Model Context Protocol)", _mcp),
     "process": Command("several operations on local files, without a server", _on_files("process")),
+    "watch": Command("process what is put into a folder, without a server", _on_files("watch")),
     **{op: Command(summary(spec), _on_files(op)) for op, spec in OPERATIONS.items()},
 }
 
