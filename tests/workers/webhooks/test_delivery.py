@@ -137,8 +137,8 @@ async def test_a_finished_task_is_delivered_at_once_and_again_elsewhere(
 @pytest.mark.parametrize(
     ("status", "ended"),
     [
-        *((500, False), (503, False), (429, False), (409, False), (307, False)),
-        *((403, True), (400, True), (410, True), (412, True)),
+        *((503, False), (409, False), (307, False)),
+        *((403, True), (410, True)),
     ],
 )
 async def test_what_is_tried_again(
