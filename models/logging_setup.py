@@ -8,7 +8,7 @@ import sys
 
 import structlog
 from concurrent_log_handler import ConcurrentRotatingFileHandler
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 from models.console_lines import console_processors
 from models.log_rate_limit import RateLimitedHandler
@@ -27,9 +27,14 @@ def configure_logging(settings: MonitoringSettings, program: str) -> None:
     Text of clients is a JSON value, or escaped, so it cannot forge a line. Lines of one cause are
     limited: see ``RateLimitedHandler``.
     """
-    structlog.contextvars.bind_contextvars(program=program)
+
+    def add_program(_: object, __: str, event: EventDict) -> EventDict:
+        """Not a context variable: a thread or a task may have a context of its own."""
+        return {**event, "program": program}
+
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        add_program,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

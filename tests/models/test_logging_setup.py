@@ -57,6 +57,11 @@ def test_lines_are_json_with_context() -> None:
     assert line["timestamp"].endswith("Z")
 
 
+def test_a_line_of_another_context_names_its_program() -> None:
+    (line,) = run("import contextvars\ncontextvars.Context().run(structlog.get_logger().info, 'x')")
+    assert line["program"] == "test"
+
+
 def test_client_text_cannot_forge_a_line() -> None:
     (line,) = run("structlog.get_logger().info('x', name='a\\n{\"event\": \"forged\"}')")
     assert line["name"] == 'a\n{"event": "forged"}'
