@@ -28,6 +28,24 @@ _REFUSAL_LOG_SECONDS = 10.0  # between two log lines about commands that Redis r
 _TIMEOUT_ERRORS = (TimeoutError, RedisTimeout)
 
 
+class Outage:
+    """Whether Redis failed a moment ago: its users make no call then; each would wait for its own.
+
+    Each user has its own: what is too slow for one may do for another.
+    """
+
+    def __init__(self) -> None:
+        self._until = 0.0
+
+    @property
+    def lasts(self) -> bool:
+        return time.monotonic() < self._until
+
+    def begin(self, error: BaseException) -> None:
+        log.warning("redis_away", seconds=AWAY_SECONDS, reason=repr(error))
+        self._until = time.monotonic() + AWAY_SECONDS
+
+
 class RedisConnection:
     """A pool; a call waits at most _TIMEOUT_SECONDS, and none is made while Redis is away."""
 
@@ -40,7 +58,7 @@ class RedisConnection:
             socket_connect_timeout=_TIMEOUT_SECONDS,
         )
         self._redis: Redis = Redis(connection_pool=self.pool)
-        self._away_until = 0.0
+        self._outage = Outage()
         self._timeouts = 0  # in a row
         self._timeout_at = 0.0
         self._next_refusal_log = 0.0
@@ -52,7 +70,7 @@ class RedisConnection:
     @property
     def away(self) -> bool:
         """Whether Redis failed within the last AWAY_SECONDS."""
-        return time.monotonic() < self._away_until
+        return self._outage.lasts
 
     async def call(self, make: Callable[[Redis], Awaitable[T]]) -> T | None:
         """Return the reply to the call; None if Redis is away or does not answer in time."""
@@ -91,5 +109,4 @@ class RedisConnection:
             if self._timeouts < _MAX_TIMEOUTS_IN_A_ROW:
                 log.info("redis_timeout", in_a_row=self._timeouts)
                 return
-        log.warning("redis_away", seconds=AWAY_SECONDS, reason=repr(error))
-        self._away_until = now + AWAY_SECONDS
+        self._outage.begin(error)

@@ -21,7 +21,7 @@ from redis.exceptions import ResponseError
 
 from models.errors import StoreUnavailable
 from models.metrics.metric import CallObserver
-from models.redis.connection import AWAY_SECONDS, REDIS_ERRORS
+from models.redis.connection import REDIS_ERRORS, Outage
 from models.settings.stores import StoreSettings
 
 log = structlog.get_logger()
@@ -76,7 +76,7 @@ class Queue:
         self._redis = redis
         self._observe = observe
         self._timeout_seconds = timeout_seconds  # of one call: a frozen Redis must not block
-        self._away_until = 0.0  # after a failure; each upload would wait for its own
+        self._outage = Outage()
 
     @classmethod
     def open(cls, settings: StoreSettings, observe: CallObserver | None = None) -> Queue:
@@ -149,7 +149,7 @@ class Queue:
         Raises:
             StoreUnavailable: Redis did not answer in time.
         """
-        if time.monotonic() < self._away_until:
+        if self._outage.lasts:
             raise StoreUnavailable("Redis did not answer a moment ago", store="redis")
         began = time.perf_counter()
         outcome = "error"
@@ -162,7 +162,7 @@ class Queue:
             raise
         except REDIS_ERRORS as error:
             if not isinstance(error, ResponseError):  # a full memory refuses only some calls
-                self._away_until = time.monotonic() + AWAY_SECONDS
+                self._outage.begin(error)
             raise StoreUnavailable("Redis does not answer", store="redis") from error
         finally:
             if self._observe and name:

@@ -24,6 +24,7 @@ AUTHENTICATOR = "service/auth/authenticator.py"
 ADMISSION = "service/submissions/admission.py"
 SPOOL = "service/uploads/spool.py"
 SANITY = "workers/upscaler/sanity.py"
+FILES_BELOW = "models/files_below.py"
 FILES = "standalone/mcp_server/files.py"
 CLIENT = "client/darkroom/client"
 
@@ -143,10 +144,10 @@ MUTATIONS = [
         SANITY_TESTS,
     ),
     Mutation(SANITY, "float(kept.min())", "float(kept.max())", SANITY_TESTS),
-    Mutation(FILES, "os.O_NOFOLLOW | os.O_NONBLOCK", "os.O_NONBLOCK", FILE_TESTS),
-    Mutation(FILES, "os.O_DIRECTORY | os.O_NOFOLLOW", "os.O_DIRECTORY", FILE_TESTS),
+    Mutation(FILES_BELOW, "os.O_RDONLY | os.O_NOFOLLOW", "os.O_RDONLY", FILE_TESTS),
+    Mutation(FILES_BELOW, "os.O_DIRECTORY | os.O_NOFOLLOW", "os.O_DIRECTORY", FILE_TESTS),
     Mutation(FILES, '".." in path.parts', "False", FILE_TESTS),
-    Mutation(FILES, "found.st_size > max_bytes", "False", FILE_TESTS),
+    Mutation(FILES, "size > max_bytes", "False", FILE_TESTS),
     Mutation(FILES, "== other.read(_BLOCK_BYTES)", "is not None", FILE_TESTS),
     Mutation(
         f"{CLIENT}/webhooks.py", "abs(age) > max_age", "age > max_age", ("client/test_webhooks.py",)
