@@ -13,6 +13,8 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO
 
+DRAFT_PREFIX, DRAFT_SUFFIX = ".darkroom-", ".part"
+"""Of the names of files that ``write_file`` has not finished."""
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # O_NONBLOCK: opening a named pipe must not block for ever.
 _FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
@@ -55,27 +57,27 @@ def open_file(name: str, folder: int) -> BinaryIO:
     return os.fdopen(number, "rb")
 
 
-def create_file(name: str, folder: int) -> BinaryIO:
-    """Create the file ``name`` in ``folder`` for writing.
+def create_file(name: str, folder: int, mode: int = 0o644) -> BinaryIO:
+    """Create the file ``name`` in ``folder`` for writing; of ``mode`` the umask takes away.
 
     Raises:
         FileExistsError: it exists. OSError: it cannot be made.
     """
-    return os.fdopen(os.open(name, _NEW_FLAGS, 0o644, dir_fd=folder), "wb")
+    return os.fdopen(os.open(name, _NEW_FLAGS, mode, dir_fd=folder), "wb")
 
 
 @contextlib.contextmanager
-def write_file(name: str, folder: int) -> Iterator[BinaryIO]:
+def write_file(name: str, folder: int, mode: int = 0o644) -> Iterator[BinaryIO]:
     """Yield a file to write; it is renamed to ``name`` when the block ends without an error.
 
-    An existing file is replaced.
+    An existing file is replaced. ``mode``: as of ``create_file``.
 
     Raises:
         OSError: it cannot be written.
     """
-    draft = f".darkroom-{secrets.token_hex(8)}.part"
+    draft = f"{DRAFT_PREFIX}{secrets.token_hex(8)}{DRAFT_SUFFIX}"
     try:
-        with create_file(draft, folder) as file:
+        with create_file(draft, folder, mode) as file:
             yield file
         os.rename(draft, name, src_dir_fd=folder, dst_dir_fd=folder)
     except BaseException:

@@ -98,6 +98,13 @@ def read_layout(data: Bytes) -> Layout:
     size = checked_size("TIFF", (first.value(_WIDTH, 0), first.value(_HEIGHT, 0)), 1)
     planes = _COLOURS[photometric] + len(extra)
     _check_parts(first, size, planes, bits, len(data))
+    if (said := first.total_bytes()) > len(data):  # decoders would hold the same bytes many times
+        raise BadImage(
+            f"the TIFF file is broken: the values of its tags take {said} bytes, and it has "
+            f"{len(data)}",
+            limit=len(data),
+            measured=said,
+        )
     turn = first.value(_ORIENTATION, 1)
     orientations: tuple[Orientation, ...] = (1, 2, 3, 4, 5, 6, 7, 8)
     return Layout(

@@ -10,6 +10,8 @@ from models.images.structure import MAX_BLOCKS, Bytes
 _MAX_TAGS = 2000  # of a directory; scanners write twenty, cameras a hundred
 _BIG = 43  # the version of BigTIFF, with offsets of 8 bytes
 _TYPE_CODES = {1: "B", 3: "H", 4: "I", 16: "Q"}
+_TWO_BYTES, _FOUR_BYTES, _EIGHT_BYTES = {3, 8}, {4, 9, 11, 13}, {5, 10, 12, 16, 17, 18}
+"""Types by the bytes of a value; that of all others is taken for one."""
 
 
 class Directory:
@@ -62,6 +64,11 @@ class Directory:
         """Return the number of values of ``tag``, which are bytes; 0: it has none."""
         return self._entries.get(tag, (0, 0, 0))[1]
 
+    def total_bytes(self) -> int:
+        """Return the bytes of the values of all tags, but of those that lie in their entries."""
+        sizes = (number * _value_bytes(kind) for kind, number, _ in self._entries.values())
+        return sum(size for size in sizes if size > self._value_bytes)
+
     def values(self, tag: int) -> tuple[int, ...]:
         """Return the whole numbers of ``tag``; empty: it has none."""
         kind, count, at = self._entries.get(tag, (3, 0, 0))
@@ -83,6 +90,12 @@ class Directory:
     def value(self, tag: int, default: int) -> int:
         """Return the first number of ``tag``."""
         return next(iter(self.values(tag)), default)
+
+
+def _value_bytes(kind: int) -> int:
+    if kind in _EIGHT_BYTES:
+        return 8
+    return 4 if kind in _FOUR_BYTES else 2 if kind in _TWO_BYTES else 1
 
 
 def _unpack(data: Bytes, form: str, at: int) -> tuple[int, ...]:

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any, Self
 
 from darkroom.client import DarkroomError, Result
+from darkroom.client.documents import read_result
+from darkroom.client.downloads import safe_name
 
 FILE_NAME = ".darkroom-send.jsonl"
 
@@ -25,7 +27,7 @@ class Entry:
 
 
 class Journal:
-    """A file of lines of JSON; each is written at once, and a line that was cut off is ignored."""
+    """A file of lines of JSON; each is written at once, and a line that is broken is ignored."""
 
     def __init__(self, folder: Path) -> None:
         self._path = folder / FILE_NAME
@@ -39,11 +41,14 @@ class Journal:
             OSError: the folder cannot be written, or the journal is a link.
         """
         flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-        self._file = os.fdopen(os.open(self._path, flags, 0o600), "r+", encoding="utf-8")
+        number = os.open(self._path, flags, 0o600)
+        self._file = os.fdopen(number, "r+", encoding="utf-8", errors="replace")
         self._file.seek(0)
         last = "\n"
         for last in self._file:
-            with contextlib.suppress(ValueError, TypeError, KeyError):
+            with contextlib.suppress(
+                ValueError, TypeError, KeyError, RecursionError, DarkroomError
+            ):
                 self._read(json.loads(last))
         if not last.endswith("\n"):
             self._file.write("\n")
@@ -53,7 +58,9 @@ class Journal:
         self._file.close()
 
     def _read(self, line: dict[str, Any]) -> None:
-        results = [Result(**{**each, "notes": tuple(each["notes"])}) for each in line["results"]]
+        results = [read_result(each) for each in line["results"]]
+        for each in results:
+            safe_name(each.name)
         self._entries[str(line["key"])] = Entry(str(line["task"]), results)
 
     def entry(self, key: str) -> Entry:

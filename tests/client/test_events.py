@@ -25,6 +25,38 @@ def test_a_line_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> No
         splitter.feed(b"a")
 
 
+def test_a_long_line_is_not_copied_for_each_of_its_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    splitter = LineSplitter()
+    held = splitter._rest
+    for _ in range(1000):
+        splitter.feed(b"a" * 100)
+    assert splitter._rest is held
+    assert splitter.feed(b"b\nc") == ["a" * 100_000 + "b"]
+    assert splitter.feed(b"\n") == ["c"]
+
+
+def test_an_event_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "_MAX_EVENT_CHARACTERS", 10)
+    parser = EventParser()
+    for line in ("data: abcd", "data:", "data: abc"):
+        parser.feed(line)
+    assert parser.feed("") is not None
+    parser.feed("data: 0123456789"[:-1])
+    with pytest.raises(BadAnswer, match="more than 10 characters"):
+        parser.feed("data: a")
+
+
+def test_hostile_fields_of_events_are_passed_over() -> None:
+    parser = EventParser()
+    for line in ("id: 1", "id: \u00e4", "id: a\tb", f"retry: {'9' * 5000}", "data: x"):
+        assert parser.feed(line) is None
+    assert parser.retry_seconds == 2
+    event = parser.feed("")
+    assert event is not None and event.id == "1"
+    with pytest.raises(BadAnswer, match="not JSON"):
+        drive([Answer(200, {}), Line("data: " + "[" * 100_000), Line("")])
+
+
 def test_events() -> None:
     parser = EventParser()
     lines = [": ping", "retry: 500", "id: 1", "event: task", "data: a", "data:b", "odd", "", ""]

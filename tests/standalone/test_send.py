@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from darkroom.client import AsyncDarkroom
+from darkroom.client import AsyncDarkroom, Result
 from darkroom.client import retries as client_retries
 
 from standalone.send import cli
@@ -186,3 +186,27 @@ def test_a_journal_that_is_a_link_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="symbolic links"), Journal(tmp_path):
         pass
     assert (tmp_path / "victim").read_text() == "precious"
+
+
+def test_a_journal_that_was_tampered_with_costs_nothing_but_its_lines(tmp_path: Path) -> None:
+    whole = Result("cat.png", "/processed/cat.png", 1, 1, "png", 5, "0" * 64, ())
+    with Journal(tmp_path) as journal:
+        journal.set("good", "t1", [whole])
+    bad: list[dict[str, Any]] = [
+        {"sha256": "../x"},
+        {"sha256": "0" * 63 + "\u00e4"},
+        {"name": "../../etc/cat.png"},
+        {"name": 5, "bytes": float("inf")},
+        {"url": 5, "name": ""},
+        {"notes": None},
+    ]
+    lines = [
+        json.dumps({"key": "good", "task": "t2", "results": [{**vars(whole), **each}]})
+        for each in bad
+    ]
+    odd = ["[" * 100_000, '{"key": "good"}', "5", "null", '{"key": "good", "results": 5}']
+    with (tmp_path / FILE_NAME).open("ab") as file:
+        file.write("\n".join([*lines, *odd]).encode() + b"\n\xff\xfe\n")
+    with Journal(tmp_path) as journal:
+        assert journal.entry("good").task_id == "t1"
+        assert journal.entry("good").results == [whole]

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
+from itertools import count as count_from
 from pathlib import Path
 
 from models.errors import BadParameter
+from models.files_below import (
+    DRAFT_PREFIX,
+    DRAFT_SUFFIX,
+    create_file,
+    open_file,
+    open_folder,
+    write_file,
+)
 from models.images.inspect import EXTENSIONS, FORMAT_BY_EXTENSION, OutputFormat
 from workers.watching.record import Record
 
-_PREFIX = ".darkroom-"
-_SUFFIX = ".part"
-_UMASK = os.umask(0)  # it can only be read by setting it, which no other thread may see
-os.umask(_UMASK)
+_RESULT_MODE = 0o666  # others may be meant to change results, as the umask says
+_REASON = ".txt"
+_MAX_SUFFIX = 10  # characters; a longer one is no name of a format
 
 
 def targets(source: Path, output: OutputFormat, count: int, record: Record) -> list[Path]:
@@ -25,8 +34,10 @@ def targets(source: Path, output: OutputFormat, count: int, record: Record) -> l
     name; cat-1.jpg and so on where there are several.
 
     Raises:
-        BadParameter: files that are not this source's results have all these names.
+        BadParameter: files that are not this source's results have all these names, or the folder
+            takes none so long.
     """
+    most = _longest_name(record.root)
     extension = EXTENSIONS[output]
     for base, single in (
         (source.stem, _suffixed(source, output)),
@@ -34,6 +45,13 @@ def targets(source: Path, output: OutputFormat, count: int, record: Record) -> l
     ):
         names = [f"{base}-{n}.{extension}" for n in range(1, count + 1)] if count > 1 else [single]
         found = [source.with_name(name) for name in names]
+        if (longest := max(len(os.fsencode(name)) for name in names)) > most:
+            raise BadParameter(
+                f"the result would have a name of {longest} bytes; the folder takes at most {most}:"
+                " give this file a shorter name",
+                limit=most,
+                measured=longest,
+            )
         if all(record.may_write(each, source) for each in found):
             return found
     raise BadParameter(
@@ -53,42 +71,100 @@ def place(results: Sequence[str], paths: Sequence[Path], root: Path) -> None:
     """Copy files to ``paths`` below ``root``; each appears there whole, in one step.
 
     Raises:
-        OSError: one cannot be written.
+        OSError: one cannot be written; a link below ``root`` is not followed.
     """
+    root.mkdir(parents=True, exist_ok=True)
     for result, path in zip(results, paths, strict=True):
-        target = root / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        number, name = tempfile.mkstemp(_SUFFIX, _PREFIX, target.parent)
-        try:
-            with os.fdopen(number, "wb") as to, Path(result).open("rb") as file:
-                shutil.copyfileobj(file, to)
-            Path(name).chmod(0o666 & ~_UMASK)
-            Path(name).replace(target)
-        except BaseException:
-            Path(name).unlink()
-            raise
+        with (
+            Path(result).open("rb") as file,
+            open_folder(_opened(root), path.parent.parts, create=True) as folder,
+            write_file(path.name, folder, _RESULT_MODE) as to,
+        ):
+            shutil.copyfileobj(file, to)
 
 
 def remove_unfinished(root: Path) -> None:
     """Remove what ``place`` of a killed watcher left below ``root``."""
     for folder, _, names in os.walk(root):
         for name in names:
-            if name.startswith(_PREFIX) and name.endswith(_SUFFIX):
+            if name.startswith(DRAFT_PREFIX) and name.endswith(DRAFT_SUFFIX):
                 (Path(folder) / name).unlink()
 
 
 def move_aside(root: Path, source: Path, failed: Path, reason: str) -> Path:
     """Move the file ``source`` below ``root`` to ``failed``, and write ``reason`` beside it.
 
+    Neither replaces a file. Those who put files below ``root`` may plant links in ``failed``, which
+    may be there, too: a file that is moved must not come to lie elsewhere.
+
     Raises:
-        OSError: it cannot be moved.
+        OSError: it cannot be moved, or its folder or that in ``failed`` is a link.
     """
-    target = failed / source
-    target.parent.mkdir(parents=True, exist_ok=True)
-    number = 1
-    while os.path.lexists(target):
-        number += 1
-        target = failed / source.with_name(f"{source.stem}-{number}{source.suffix}")
-    shutil.move(root / source, target)
-    Path(f"{target}.txt").write_text(f"{reason}\n", encoding="utf-8", errors="replace")
-    return target
+    at, parts = failed, source.parent.parts
+    with contextlib.suppress(ValueError):  # failed is not below root
+        # Not resolved: that would follow the links.
+        below = Path.cwd().joinpath(failed).relative_to(Path.cwd() / root)
+        at, parts = root, (*below.parts, *parts)
+    at.mkdir(parents=True, exist_ok=True)
+    with (
+        open_folder(_opened(root), source.parent.parts) as from_folder,
+        open_folder(_opened(at), parts, create=True) as folder,
+    ):
+        name, note = _reserve(source, folder)
+        try:
+            _move(source.name, from_folder, name, folder)
+        except BaseException:
+            for each in (name, note):
+                os.unlink(each, dir_fd=folder)
+            raise
+        with write_file(note, folder) as file:
+            file.write(f"{reason}\n".encode(errors="replace"))
+    return failed / source.with_name(name)
+
+
+def _reserve(source: Path, folder: int) -> tuple[str, str]:
+    """Make two empty files for ``source`` and its reason; return their names."""
+    most = _longest_name(folder) - len(_REASON)
+    stem, suffix = source.stem, source.suffix
+    if len(suffix) > _MAX_SUFFIX:
+        stem, suffix = source.name, ""
+    for number in count_from(1):
+        end = f"-{number}{suffix}"
+        name = source.name if number == 1 else _cut(stem, most - len(os.fsencode(end))) + end
+        note = _cut(name, most) + _REASON
+        with contextlib.suppress(FileExistsError):
+            create_file(name, folder).close()
+            try:
+                create_file(note, folder).close()
+            except BaseException:
+                os.unlink(name, dir_fd=folder)
+                raise
+            return name, note
+    raise AssertionError("numbers do not end")
+
+
+def _move(name: str, from_folder: int, new_name: str, folder: int) -> None:
+    try:
+        os.rename(name, new_name, src_dir_fd=from_folder, dst_dir_fd=folder)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        with open_file(name, from_folder) as file, write_file(new_name, folder) as copy:
+            shutil.copyfileobj(file, copy)
+        os.unlink(name, dir_fd=from_folder)
+
+
+def _cut(name: str, most: int) -> str:
+    """Return the beginning of ``name`` that takes at most ``most`` bytes."""
+    while len(os.fsencode(name)) > most:
+        name = name[:-1]
+    return name
+
+
+def _longest_name(folder: Path | int) -> int:
+    """Return the most bytes of a name in ``folder``."""
+    return os.pathconf(folder, "PC_NAME_MAX")
+
+
+def _opened(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

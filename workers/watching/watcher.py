@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import os
-import stat
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +15,7 @@ from pathlib import Path
 from models import memory_estimate
 from models.error_members import from_document
 from models.errors import AppError, InsufficientResources, InternalError, TooLarge, WorkerCrashed
+from models.files_below import open_file, open_folder
 from models.images.inspect import ImageHeader, OutputFormat, check_side, inspect
 from models.images.metadata import MetadataChoice
 from models.networks.catalogue import Catalogue
@@ -33,6 +34,8 @@ LOOK_SECONDS = 1.0  # between two looks at the folder
 _TROUBLE_SECONDS = 10.0  # after a fault of the machine, such as a full disk
 _MOST_A_LOOK = 100  # pictures: what comes meanwhile is seen after them
 _COPY_BYTES = 1 << 20
+_REPLACED = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EINVAL}
+"""Of opening a file that is gone, or has given its place, or its folder's, to a link or a pipe."""
 
 
 class _Changed(Exception):
@@ -152,9 +155,6 @@ class Watcher:
                     await self._refuse(found, error)
             except AppError as error:
                 await self._refuse(found, error)
-            except FileNotFoundError as error:
-                if Path(error.filename or "") != shown:
-                    self._wait_after(shown, str(error))
             except OSError as error:
                 self._wait_after(shown, str(error))
             else:
@@ -201,7 +201,6 @@ class Watcher:
             )
             memory_estimate.check_fits(need, self.settings.worker, fixed)
             count = result_count(order.operations)
-            paths = targets(found.path, encoding.format, count, self.record)
             request = Request(
                 str(original),
                 name,
@@ -221,6 +220,8 @@ class Watcher:
                 raise InternalError(f"an unexpected error, please report it: {' '.join(last)}")
             if "error" in message:
                 raise from_document(message["error"])
+            # Chosen only now: another picture in work may have taken a name meanwhile.
+            paths = targets(found.path, encoding.format, count, self.record)
             self.record.begin(found.path, found.stamp, asked, paths)
             results = [str(each["path"]) for each in message["results"]]
             await asyncio.to_thread(place, results, paths, order.results)
@@ -241,17 +242,23 @@ class Watcher:
                 limit=limit,
                 measured=found.stamp.size,
             )
-        # A link or a pipe may have come into its place since.
-        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-        number = os.open(self.order.source / found.path, flags)
-        with os.fdopen(number, "rb") as file, to.open("wb") as out:
-            left = found.stamp.size
-            while left and (data := file.read(min(left, _COPY_BYTES))):
-                out.write(data)
-                left -= len(data)
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode) or Stamp.of(status) != found.stamp:
-                raise _Changed
+        root = os.open(self.order.source, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            with (
+                open_folder(root, found.path.parent.parts) as folder,
+                open_file(found.path.name, folder) as file,
+            ):
+                with to.open("wb") as out:
+                    left = found.stamp.size
+                    while left and (data := file.read(min(left, _COPY_BYTES))):
+                        out.write(data)
+                        left -= len(data)
+                if Stamp.of(os.fstat(file.fileno())) != found.stamp:
+                    raise _Changed
+        except OSError as error:
+            if error.errno in _REPLACED:
+                raise _Changed from None
+            raise
 
     def _inspect(self, original: Path) -> ImageHeader:
         with original.open("rb") as file:

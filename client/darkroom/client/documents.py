@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from darkroom.client.errors import BadAnswer
 
+_SHA256 = re.compile("[0-9a-f]{64}")
 ENDED = frozenset({"SUCCESS", "FAILURE", "CANCELLED"})
 
 
@@ -83,6 +85,11 @@ def read_task(document: object) -> Task:
     return _read("task", _task, document)
 
 
+def read_result(document: object) -> Result:
+    """Return the result that a JSON document describes; BadAnswer if it describes none."""
+    return _read("result", _result, document)
+
+
 def read_group(document: object) -> Group:
     """Return the group that a JSON document describes; BadAnswer if it describes none."""
     return _read("group", _group, document)
@@ -91,8 +98,8 @@ def read_group(document: object) -> Group:
 def _read(what: str, read: Callable[[Any], _T], document: object) -> _T:
     try:
         return read(document)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise BadAnswer(f"the answer is not a {what}: {error!r}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise BadAnswer(f"the answer is not a {what}: {error!r:.200}") from None
 
 
 def _task(document: Any) -> Task:
@@ -101,7 +108,7 @@ def _task(document: Any) -> Task:
         id=None if document["task_id"] is None else str(document["task_id"]),
         group_id=str(document["group_id"]),
         status=str(document["status"]),
-        progress=int(document["progress"]),
+        progress=_percent(document["progress"]),
         eta_seconds=_seconds(document["eta_seconds"]),
         name=str(document["name"]),
         results=tuple(_result(each) for each in document["results"]),
@@ -117,9 +124,9 @@ def _group(document: Any) -> Group:
         total=int(document["total"]),
         done=int(document["done"]),
         failed=int(document["failed"]),
-        progress=int(document["progress"]),
+        progress=_percent(document["progress"]),
         eta_seconds=_seconds(document["eta_seconds"]),
-        archive_url=document["archive_url"],
+        archive_url=_text_or_none(document["archive_url"]),
         tasks=tuple(_task(each) for each in document["tasks"]),
         document=dict(document),
     )
@@ -128,14 +135,29 @@ def _group(document: Any) -> Group:
 def _result(document: Any) -> Result:
     return Result(
         name=str(document["name"]),
-        url=document["url"],
+        url=_text_or_none(document["url"]),
         width=int(document["width"]),
         height=int(document["height"]),
         format=str(document["format"]),
         bytes=int(document["bytes"]),
-        sha256=str(document["sha256"]),
+        sha256=_digest(document["sha256"]),
         notes=tuple(map(str, document["notes"])),
     )
+
+
+def _text_or_none(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _digest(value: Any) -> str:
+    """Return a SHA-256: it becomes a part of headers."""
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise ValueError(f"no SHA-256: {value!r:.80}")
+    return value
+
+
+def _percent(value: Any) -> int:
+    return min(100, max(0, int(value)))
 
 
 def _seconds(value: Any) -> float | None:

@@ -13,6 +13,8 @@ from darkroom.client.steps import Call, Emit, Flow, Line, Listen, NextLine, Paus
 
 _T = TypeVar("_T")
 _MAX_LINE_BYTES = 64 * 1024 * 1024  # a group of 1000 pictures is a line of one megabyte
+_MAX_EVENT_CHARACTERS = _MAX_LINE_BYTES  # of all lines of one event
+_MAX_RETRY_DIGITS = 9
 _PATIENCE = 45.0  # the service sends a comment every 15 s
 _EMPTY_STREAMS = 5  # one after the other, until the service counts as unreachable
 _LONGEST_PAUSE = 10.0
@@ -25,11 +27,15 @@ class LineSplitter:
     """
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest = bytearray()
 
     def feed(self, data: bytes) -> list[str]:
         """Return the lines that ``data`` completes; BadAnswer if one is too long."""
-        *lines, self._rest = (self._rest + data).split(b"\n")
+        lines: list[bytes] = []
+        if b"\n" in data:
+            *lines, data = (bytes(self._rest) + data).split(b"\n")
+            self._rest.clear()
+        self._rest += data  # in place: a long line comes in a thousand pieces
         if len(self._rest) > _MAX_LINE_BYTES:
             raise BadAnswer(f"the service sends a line of more than {_MAX_LINE_BYTES} bytes")
         return [line.removesuffix(b"\r").decode("utf-8", "replace") for line in lines]
@@ -53,9 +59,10 @@ class EventParser:
 
     def _clear(self) -> None:
         self._name, self._id, self._data = "message", "", list[str]()
+        self._characters = 0
 
     def feed(self, line: str) -> Event | None:
-        """Return the event that an empty line completes."""
+        """Return the event that an empty line completes; BadAnswer if it is too long."""
         if not line:
             event = Event(self._name, "\n".join(self._data), self._id) if self._data else None
             self._clear()
@@ -64,11 +71,14 @@ class EventParser:
         value = value.removeprefix(" ")
         if field == "data":
             self._data.append(value)
+            self._characters += len(value) + 1
+            if self._characters > _MAX_EVENT_CHARACTERS:
+                raise BadAnswer(f"an event has more than {_MAX_EVENT_CHARACTERS} characters")
         elif field == "event":
             self._name = value
-        elif field == "id":
+        elif field == "id" and value.isascii() and value.isprintable():  # it is sent in a header
             self._id = value
-        elif field == "retry" and value.isdecimal():
+        elif field == "retry" and value.isdecimal() and len(value) <= _MAX_RETRY_DIGITS:
             self.retry_seconds = min(int(value) / 1000, _LONGEST_PAUSE)
         return None
 
@@ -106,5 +116,5 @@ def follow(
 def _document(event: Event) -> object:
     try:
         return json.loads(event.data)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise BadAnswer(f"an event is not JSON: {event.data[:200]!a}") from None

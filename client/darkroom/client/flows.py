@@ -194,6 +194,6 @@ def _id(identifier: str) -> str:
 def _json(answer: Answer) -> Any:
     try:
         return json.loads(answer.body)
-    except ValueError:
+    except (ValueError, RecursionError):
         start = answer.body[:100].decode("utf-8", "replace")
         raise BadAnswer(f"the answer is not JSON but begins with {start!a}") from None

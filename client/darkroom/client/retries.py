@@ -80,7 +80,7 @@ def problem(answer: Answer) -> Problem:
     """Return the refusal in an answer; what a proxy says is one without a code."""
     document: object = None
     if answer.headers.get("content-type", "").partition(";")[0].endswith("json"):
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, RecursionError):
             document = json.loads(answer.body)
     return Problem(
         document if isinstance(document, dict) else {},

@@ -50,7 +50,7 @@ class _Stream:
                 self._lines = self._splitter.feed(next(self._chunks))[::-1]
         except StopIteration:
             return Lost("the stream ended")
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             return Lost(transport.lost(error))
         return Line(self._lines.pop())
 
@@ -74,7 +74,7 @@ class _Steps:
         elif isinstance(step, Call | Listen):
             try:
                 return self._call(step)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 return Lost(transport.lost(error))
         return None
 
@@ -86,7 +86,10 @@ class _Steps:
             response = self._http.send(request, stream=True)
             try:
                 if not transport.has_streamed_body(step, response.status_code):
-                    return transport.answer(response, response.read())
+                    body = bytearray()
+                    for data in response.iter_bytes():
+                        transport.take(body, data)
+                    return transport.answer(response, bytes(body))
                 found = transport.answer(response)
                 if isinstance(step, Listen):
                     self._stream = _Stream(response)

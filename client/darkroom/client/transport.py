@@ -7,10 +7,12 @@ from typing import Any
 
 import httpx
 
-from darkroom.client.errors import DarkroomError
+from darkroom.client.errors import BadAnswer, DarkroomError
 from darkroom.client.steps import Answer, Call, Listen
 
 _CONNECT_SECONDS = 10.0
+_MAX_ANSWER_BYTES = 64 * 1024 * 1024  # unpacked; a group of 10000 pictures takes ten megabytes
+_MAX_PATH_CHARACTERS = 4000  # a name of 255 letters, spelt out, takes 3000
 _BINARY = "application/octet-stream"
 
 
@@ -35,10 +37,16 @@ def request_arguments(call: Call, files: ExitStack) -> dict[str, Any]:
     """Return the arguments of ``build_request``; pictures are opened into ``files``.
 
     Raises:
-        DarkroomError: the path leads to another host.
+        DarkroomError: the path leads to another host, or is none.
     """
-    if not call.path.startswith("/") or call.path.startswith("//") or "\\" in call.path:
-        raise DarkroomError(f"the service names {call.path!a}, which is no path on it")
+    if (
+        not call.path.startswith("/")
+        or call.path.startswith("//")
+        or "\\" in call.path
+        or not call.path.isprintable()
+        or len(call.path) > _MAX_PATH_CHARACTERS
+    ):
+        raise DarkroomError(f"the service names {call.path[:200]!a}, which is no path on it")
     found: dict[str, Any] = {
         "method": call.method,
         "url": call.path,
@@ -63,7 +71,14 @@ def answer(response: httpx.Response, body: bytes = b"") -> Answer:
     return Answer(response.status_code, headers, body)
 
 
-def lost(error: httpx.TransportError) -> str:
+def take(body: bytearray, data: bytes) -> None:
+    """Add ``data`` to the body of an answer; BadAnswer if it is too long."""
+    body += data
+    if len(body) > _MAX_ANSWER_BYTES:
+        raise BadAnswer(f"the service sends an answer of more than {_MAX_ANSWER_BYTES} bytes")
+
+
+def lost(error: httpx.RequestError) -> str:
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
 
 

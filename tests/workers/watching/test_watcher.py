@@ -283,3 +283,87 @@ async def test_a_folder_that_goes_ends_it(watching: Watcher, tmp_path: Path) -> 
     (tmp_path / "in").rmdir()
     with pytest.raises(FileNotFoundError):
         await once(watching)
+
+
+async def test_two_of_one_name_that_are_in_work_at_once(
+    watching: Watcher, children: Children, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither has begun to write when the other chooses its name."""
+    both = asyncio.Barrier(2)
+
+    async def run(request: Request, progress: Any) -> Any:
+        await both.wait()
+        return children.copies(request)
+
+    monkeypatch.setattr(children, "run", run)
+    put(tmp_path / "in/cat.png", PNG)
+    put(tmp_path / "in/cat.jpg", JPEG)
+    watching.settings = watching.settings.replace(worker_processes=2)
+    order = replace(watching.order, format="webp")
+    await once(replace(watching, order=order))
+    made = listed(tmp_path / "out")
+    assert made in (["cat.jpg.webp", "cat.webp"], ["cat.png.webp", "cat.webp"])
+    assert {(tmp_path / "out" / name).read_bytes() for name in made} == {PNG, JPEG}
+
+
+@pytest.mark.parametrize("data", [PNG, b"no picture"])
+async def test_a_name_too_long_for_its_result_or_its_reason(
+    watching: Watcher, children: Children, tmp_path: Path, data: bytes
+) -> None:
+    name = "ä" * 125 + "x.png"  # 255 bytes, the most of a file system: cat.webp takes one more
+    put(tmp_path / "in" / name, data)
+    order = replace(watching.order, format="webp")
+    await once(replace(watching, order=order))
+    assert listed(tmp_path / "out") == [] and len(children.requests) <= 1
+    aside = sorted(path.name for path in (tmp_path / "in/failed").iterdir())
+    assert len(aside) == 2 and name in aside
+    reason = (tmp_path / "in/failed" / next(each for each in aside if each != name)).read_text()
+    assert reason.startswith("bad_parameter: " if data is PNG else "unsupported_format: ")
+    assert "255" in reason or data is not PNG
+
+
+async def test_a_reason_never_replaces_a_file_that_was_moved_aside(
+    watching: Watcher, tmp_path: Path
+) -> None:
+    put(tmp_path / "in/cat.jpg.txt", b"someone's notes")
+    await once(watching)
+    put(tmp_path / "in/cat.jpg", b"no picture")
+    await once(watching)
+    failed = tmp_path / "in/failed"
+    assert (failed / "cat.jpg.txt").read_bytes() == b"someone's notes"
+    assert len(listed(failed)) == 4
+
+
+async def test_links_that_those_who_put_pictures_there_plant(
+    watching: Watcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file moved aside would be written anywhere, and one of elsewhere read."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "in/failed").mkdir()
+    (tmp_path / "in/failed/a").symlink_to(home)
+    put(tmp_path / "in/a/authorized_keys", b"no picture")
+    put(tmp_path / "in/b/cat.png", PNG)
+    put(home / "cat.png", PNG)
+    real = Watcher._copy
+
+    def swapped(self: Watcher, found: Any, to: Path) -> None:
+        if (tmp_path / "in/b").is_dir() and not (tmp_path / "in/b").is_symlink():
+            (tmp_path / "in/b").rename(tmp_path / "moved")
+            (tmp_path / "in/b").symlink_to(home)
+        real(self, found, to)
+
+    monkeypatch.setattr(Watcher, "_copy", swapped)
+    stop = asyncio.Event()
+    said: list[str] = []
+    watching.warn = said.append
+    running = asyncio.create_task(watching.run(stop))
+
+    async def is_said() -> bool:
+        return any("authorized_keys" in line for line in said)
+
+    await wait_until(is_said)
+    stop.set()
+    await running
+    assert listed(home) == ["cat.png"] and listed(tmp_path / "out") == []
+    assert (tmp_path / "in/a/authorized_keys").exists()
