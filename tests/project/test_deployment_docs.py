@@ -16,4 +16,5 @@ from tests.support.replica_set import PARAMETERS, SETTINGS
 def test_a_replica_set_is_set_as_the_suite_builds_it(name: str) -> None:
     text = (ROOT / name).read_text()
     for setting, value in {**SETTINGS, **PARAMETERS}.items():
-        assert re.findall(rf"\b{setting}(?::\s|=)(\d+)", text) == [str(value)], setting
+        found = re.findall(rf"\b{setting}(?::\s|=)(\w+)", text)
+        assert found == [str(value).lower()], setting

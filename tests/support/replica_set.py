@@ -25,6 +25,7 @@ SETTINGS: Mapping[str, int] = {
     "electionTimeoutMillis": 2000,
     "heartbeatIntervalMillis": 500,
     "catchUpTimeoutMillis": 1000,
+    "chainingAllowed": False,
 }
 PARAMETERS: Mapping[str, int] = {
     "oplogNetworkTimeoutBufferSeconds": 1,
