@@ -12,6 +12,7 @@ from packaging.utils import canonicalize_name
 from docs.generate import locks
 
 _SPDX = {
+    "Apache": "Apache-2.0",  # kubernetes-validate; its LICENSE is that of 2.0
     "ISC License (ISCL)": "ISC",
     "3-Clause BSD License": "BSD-3-Clause",
     "Apache Software License": "Apache-2.0",

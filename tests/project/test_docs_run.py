@@ -34,6 +34,7 @@ NOT_RUN = {
     ),
     "docker compose": "no container engine; tests/project/test_containers.py checks the files",
     "systemctl": "no systemd runs here",
+    "helm install": "no cluster runs here; tests/project/test_chart.py renders the chart",
     "const events = new EventSource(`/tasks/${id}/events`);": "a part of a page, which has a bar",
 }
 """Text of a block that does not run, and the reason."""
