@@ -74,7 +74,7 @@ def _order(given: argparse.Namespace, settings: Settings, catalogue: Catalogue) 
     Raises:
         UsageError, BadParameter: it is invalid.
     """
-    from workers.watching.watcher import Order
+    from workers.watching.order import Order
 
     source, results = Path(given.folder), Path(given.results)
     failed = Path(given.failed) if given.failed else source / "failed"

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
-import json
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,17 +14,15 @@ from models import memory_estimate
 from models.error_members import from_document
 from models.errors import AppError, InsufficientResources, InternalError, TooLarge, WorkerCrashed
 from models.files_below import open_file, open_folder
-from models.images.inspect import ImageHeader, OutputFormat, check_side, inspect
-from models.images.metadata import MetadataChoice
+from models.images.inspect import ImageHeader, check_side, inspect
 from models.networks.catalogue import Catalogue
-from models.operations import Operation
-from models.operations.fingerprint import PIPELINE_VERSION
 from models.operations.steps import final_encoding, result_count, result_sizes
 from models.settings import Settings
 from workers.child.memory_semaphore import MemorySemaphore
 from workers.child.pool import ChildPool
 from workers.child.request import Request
 from workers.watching.folder_scan import FolderScan, Found, Stamp
+from workers.watching.order import Order
 from workers.watching.placement import move_aside, place, targets
 from workers.watching.record import Record
 
@@ -40,33 +36,6 @@ _REPLACED = {errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.EINVAL}
 
 class _Changed(Exception):
     """The file changed while it was read: the next look finds it again."""
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is done with each picture of ``source``; see ``ParsedCommand`` for the rest.
-
-    ``results``, ``failed``: folders of results and of what failed.
-    """
-
-    source: Path
-    results: Path
-    failed: Path
-    operations: Sequence[Operation]
-    format: OutputFormat | None
-    metadata: MetadataChoice
-
-    def asked(self, settings: Settings, catalogue: Catalogue) -> str:
-        """Return a hash of all that results depend on beside their pictures."""
-        said = [
-            PIPELINE_VERSION,
-            [each.document() for each in self.operations],
-            [weights.sha256 for each in self.operations for weights in each.weights(catalogue)],
-            self.format,
-            self.metadata,
-            settings.encoding.model_dump(mode="json"),
-        ]
-        return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 @dataclass

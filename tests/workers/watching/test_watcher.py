@@ -24,8 +24,9 @@ from tests.support import images
 from tests.support.smtp import wait_until
 from workers.child.request import Request
 from workers.watching import folder_scan, placement, watcher
+from workers.watching.order import Order
 from workers.watching.record import Record
-from workers.watching.watcher import Order, Watcher
+from workers.watching.watcher import Watcher
 
 PNG, JPEG = images.png(40, 30), images.jpeg(60, 40)
 
