@@ -159,4 +159,5 @@ def test_every_operation_says_it(tmp_path: Path) -> None:
             data = with_segment(mpo(scene(1)), 0xE1, XMP_MARK + GAIN_MAP_XMP)
             large = images.encoded(scene().resize((110, 110)), "JPEG", xmp=GAIN_MAP_XMP)
             _, made = process(tmp_path, large if op == "crop" else data, operation)
-            assert made.notes == (notes.GAIN_MAP, SAID), op
+            # What follows is the operation's own: letters of a watermark are small here.
+            assert made.notes[:2] == (notes.GAIN_MAP, SAID), op
