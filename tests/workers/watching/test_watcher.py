@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from models.errors import WorkerCrashed
+from models.files_below import open_file
 from models.networks.catalogue import Catalogue
 from models.operations.steps import read_pipeline
 from models.settings import Settings
@@ -368,3 +369,29 @@ async def test_links_that_those_who_put_pictures_there_plant(
     await running
     assert listed(home) == ["cat.png"] and listed(tmp_path / "out") == []
     assert (tmp_path / "in/a/authorized_keys").exists()
+
+
+async def test_a_file_that_may_not_be_read_holds_nothing_up(
+    watching: Watcher,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    put(tmp_path / "in/mine.png", PNG)
+    put(tmp_path / "in/other.png", PNG)
+    real, said = open_file, "Permission denied; it stays where it is"
+    with monkeypatch.context() as patch:
+
+        def refused(name: str, folder: int) -> Any:
+            if name == "mine.png":
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return real(name, folder)
+
+        patch.setattr(watcher, "open_file", refused)
+        await once(watching)
+        await once(watching)
+    assert listed(tmp_path / "out") == ["other.png"]
+    assert capsys.readouterr().err.count(said) == 1 and watching.failed == 1
+    assert listed(tmp_path / "in") == ["mine.png", "other.png"]
+    await once(watching)  # it was permitted
+    assert listed(tmp_path / "out") == ["mine.png", "other.png"]
