@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import sqlite3
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -131,7 +132,7 @@ class Watcher:
                     await self._refuse(found, error)
             except AppError as error:
                 await self._refuse(found, error)
-            except OSError as error:
+            except (OSError, sqlite3.OperationalError) as error:  # of the record, on a full disk
                 self._wait_after(shown, str(error))
             else:
                 self._done[found.path] = found.stamp

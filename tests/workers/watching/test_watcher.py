@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -395,3 +396,25 @@ async def test_a_file_that_may_not_be_read_holds_nothing_up(
     assert listed(tmp_path / "in") == ["mine.png", "other.png"]
     await once(watching)  # it was permitted
     assert listed(tmp_path / "out") == ["mine.png", "other.png"]
+
+
+async def test_a_full_disk_of_the_record_is_waited_for(
+    watching: Watcher,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """SQLite has errors of its own, and writes before the results are written."""
+    put(tmp_path / "in/cat.png", PNG)
+    faults: list[Exception] = [sqlite3.OperationalError("database or disk is full")]
+    real = Record.begin
+
+    def begin(*given: Any) -> None:
+        if faults:
+            raise faults.pop(0)
+        real(*given)
+
+    monkeypatch.setattr(Record, "begin", begin)
+    await once(watching)
+    assert listed(tmp_path / "out") == ["cat.png"] and listed(tmp_path / "in") == ["cat.png"]
+    assert "disk is full; it is tried again" in capsys.readouterr().err
