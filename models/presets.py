@@ -202,7 +202,7 @@ def read_file(
             data = file.read(_MAX_FILE_BYTES + 1)
         if len(data) > _MAX_FILE_BYTES:
             raise BadSettings(f"{where} has more than {_MAX_FILE_BYTES} bytes")
-        documents = tomllib.loads(data.decode())
+        documents = tomllib.loads(data.decode("utf-8-sig"))  # some editors begin with a mark
     except OSError as error:
         raise BadSettings(f"{where} cannot be read: {error.strerror or error}") from None
     except (ValueError, RecursionError) as error:  # also what is no UTF-8

@@ -21,6 +21,7 @@ from service.results import find_result, requested_owner
 MAX_RESULT_BYTES = 1024 * 1024  # one chunk in MongoDB: it is kept without a copy
 TRUST_SECONDS = 1.0  # a result deleted through another service is served for no longer
 _MAX_TOTAL_BYTES = 32 * 1024 * 1024  # of one service: what browsers ask for again and again
+_MAX_RESULTS = 2000  # each has its task beside it, which may take more than the smallest pictures
 
 
 @dataclass
@@ -63,14 +64,25 @@ class RecentResults:
         found = self._results.pop(name, None)
         self._bytes -= len(found.data) if found else 0
 
-    async def keep(
+    def keep(
         self, name: str, task: Task, result: Result, chunks: AsyncGenerator[bytes]
     ) -> AsyncGenerator[bytes]:
         """Yield the chunks of a whole result that MongoDB just had, and keep it if it is small.
 
-        Not if any result was forgotten meanwhile: it may have been this one.
+        Not if any result was forgotten since this call: it may have been this one.
         """
-        confirmed, forgotten, kept = time.monotonic(), self._forgotten, []
+        return self._keep(name, task, result, chunks, time.monotonic(), self._forgotten)
+
+    async def _keep(
+        self,
+        name: str,
+        task: Task,
+        result: Result,
+        chunks: AsyncGenerator[bytes],
+        confirmed: float,
+        forgotten: int,
+    ) -> AsyncGenerator[bytes]:
+        kept = []
         async with aclosing(chunks):
             async for chunk in chunks:
                 kept.append(chunk)
@@ -80,7 +92,7 @@ class RecentResults:
             self._drop(name)
             self._results[name] = RecentResult(task, result, data, confirmed)
             self._bytes += len(data)
-            while self._bytes > _MAX_TOTAL_BYTES:
+            while self._bytes > _MAX_TOTAL_BYTES or len(self._results) > _MAX_RESULTS:
                 self._drop(next(iter(self._results)))
 
 

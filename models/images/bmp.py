@@ -18,6 +18,7 @@ _DEPTHS = {
     _MASKS: (16, 24, 32),
 }
 """Bits a pixel by compression."""
+_FREE_CODE_BYTES = 65_536
 _ALPHA_MASK = slice(66, 70)  # of headers that have it, from 56 bytes on
 
 
@@ -56,9 +57,31 @@ def read_facts(data: Bytes) -> Facts:
         least = abs(height) * ((width * bits + 31) // 32 * 4)
     if max(rows, start) + least > len(data):
         raise _truncated(max(rows, start) + least, len(data))
+    if compression in {_RLE8, _RLE4}:
+        _check_code(size, len(data) - max(rows, start))
     masked = compression == _MASKS and bits == 32 and header >= 56
     has_alpha = masked and any(data[_ALPHA_MASK])
     return Facts(size, 8, 4 if has_alpha else 3)
+
+
+def _check_code(size: tuple[int, int], came: int) -> None:
+    """Return if run-length coded pixels of this ``size`` can take ``came`` bytes.
+
+    A run takes two bytes, and the end of a row. A run of no pixels changes nothing, and a decoder
+    would go through millions of them.
+
+    Raises:
+        BadImage: they cannot.
+    """
+    width, height = size
+    most = 2 * (width + 1) * height + _FREE_CODE_BYTES
+    if came > most:
+        raise BadImage(
+            f"the BMP file is broken: run-length coded pixels of {width} x {height} take less than "
+            f"{most} bytes, and {came} follow its header",
+            limit=most,
+            measured=came,
+        )
 
 
 def _truncated(least: int, came: int) -> BadImage:

@@ -25,6 +25,7 @@ from models.settings import Settings
 from standalone.mcp_server.engines import LocalEngine, ServerEngine
 from standalone.mcp_server.files import Root
 from standalone.mcp_server.tools import local_operations, tools
+from workers.cli.progress_bar import print_line
 
 
 def main(arguments: Sequence[str], prog: str = "darkroom mcp") -> int:
@@ -49,7 +50,7 @@ def main(arguments: Sequence[str], prog: str = "darkroom mcp") -> int:
             raise
         print("darkroom: the package mcp is missing: pip install 'darkroom[mcp]'", file=sys.stderr)
     except (BadSettings, DarkroomError) as error:
-        print(f"darkroom: {error}", file=sys.stderr)
+        print_line(f"darkroom: {error}")  # it may say what a server said
     except OSError as error:
         print(f"darkroom: {error.filename}: {error.strerror or error}", file=sys.stderr)
     except KeyboardInterrupt:

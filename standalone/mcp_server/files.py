@@ -89,8 +89,8 @@ class Root:
 
     def _parts(self, text: str) -> tuple[str, ...]:
         """Return the parts of a path; one that is absolute must begin with the root."""
-        if "\0" in text:
-            raise FileRefused("a path has a NUL character")
+        if "\0" in text or not _is_encodable(text):
+            raise FileRefused("a path has a NUL character, or one that no file's name has")
         path = Path(text)
         if path.is_absolute():
             if not path.is_relative_to(self.path):
@@ -118,6 +118,14 @@ class Root:
                 if not data:
                     return True
         return False
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        os.fsencode(text)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @contextlib.contextmanager

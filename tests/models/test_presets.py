@@ -61,6 +61,12 @@ def test_what_the_file_says(tmp_path: Path) -> None:
     assert found["exact"].fields()["quality"] == "lossless"
 
 
+def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "presets.toml"
+    path.write_text('[a]\noperations = ["flip"]\n', encoding="utf-8-sig")
+    assert [*read_file(path, Settings().uploads, Catalogue.read(None))] == ["a"]
+
+
 def test_no_file_has_no_presets() -> None:
     assert read_file(None, Settings().uploads, Catalogue.read(None)) == {}
 

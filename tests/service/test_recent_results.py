@@ -118,6 +118,20 @@ async def test_a_result_deleted_while_it_is_read_is_not_kept() -> None:
     assert kept.get("a") is None
 
 
+async def test_a_result_deleted_before_its_first_byte_is_not_kept() -> None:
+    """Sending the head of the answer takes a while, too."""
+    kept, result = RecentResults(), type("Result", (), {"bytes": 1})
+
+    async def chunks() -> AsyncGenerator[bytes]:
+        yield b"1"
+
+    task: Any = None
+    sending = kept.keep("a", task, result, chunks())  # type: ignore[arg-type]
+    kept.forget("a")
+    assert [each async for each in sending] == [b"1"]
+    assert kept.get("a") is None
+
+
 async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recent_results, "_MAX_TOTAL_BYTES", 25)
     monkeypatch.setattr(recent_results, "MAX_RESULT_BYTES", 10)
@@ -138,3 +152,7 @@ async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     await keep("large", 11, b"12345678901")
     await keep("cut short", 9, b"12345")
     assert kept.get("large") is None and kept.get("cut short") is None
+    monkeypatch.setattr(recent_results, "_MAX_RESULTS", 3)
+    for name in "defg":
+        await keep(name, 1, b"1")
+    assert [name for name in "bcdefg" if kept.get(name)] == ["e", "f", "g"]

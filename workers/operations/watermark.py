@@ -52,9 +52,17 @@ class _Stamp:
     def height(self) -> int:
         return int(self.letters.shape[0])
 
-    def with_gap(self, gap: int) -> _Stamp:
-        """Return it with ``gap`` empty pixels right of it."""
-        letters, covered = (np.pad(plane, ((0, 0), (0, gap))) for plane in self.planes)
+    def with_gap(self, right: int, below: int = 0) -> _Stamp:
+        """Return it with that many empty pixels right of it and below."""
+        letters, covered = (np.pad(plane, ((0, below), (0, right))) for plane in self.planes)
+        return _Stamp(letters, covered, self.em)
+
+    def in_pairs(self, shift: int, count: int) -> _Stamp:
+        """Return ``count`` pairs of it, one below the other; the second of each is shifted."""
+        letters, covered = (
+            np.tile(np.concatenate((plane, np.roll(plane, -shift, axis=1))), (count, 1))
+            for plane in self.planes
+        )
         return _Stamp(letters, covered, self.em)
 
 
@@ -112,6 +120,14 @@ def _placed(
         return
     gap = 2 * stamp.em
     repeated = stamp.with_gap(gap)
+    # Of a narrow picture, many rows of the text at once: each alone takes 0.1 ms, however narrow.
+    pairs = _BAND_PIXELS // (2 * (stamp.height + gap) * width)
+    if pairs > 1:
+        several = stamp.with_gap(gap, gap).in_pairs(repeated.width // 2, pairs)
+        columns = (np.arange(width) - stamp.em // 2) % several.width
+        for top in range(stamp.em // 2, height, several.height):
+            yield several, top, 0, columns
+        return
     for number, top in enumerate(range(stamp.em // 2, height, stamp.height + gap)):
         shift = repeated.width // 2 if number % 2 else 0
         yield repeated, top, 0, (np.arange(width) - stamp.em // 2 + shift) % repeated.width

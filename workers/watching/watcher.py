@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import sqlite3
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -38,6 +39,10 @@ class _Changed(Exception):
     """The file changed while it was read: the next look finds it again."""
 
 
+class _Unreadable(Exception):
+    """This program may not read the file."""
+
+
 @dataclass
 class Watcher:
     """Looks at the folder of ``order`` until it is stopped, or once.
@@ -60,6 +65,7 @@ class Watcher:
     _done: dict[Path, Stamp] = field(default_factory=dict)
     _put_off: dict[Path, Found] = field(default_factory=dict)
     _crashes: dict[Path, int] = field(default_factory=dict)
+    _unreadable: set[Path] = field(default_factory=set)
     _trouble: bool = False
 
     async def run(self, stop: asyncio.Event, *, once: bool = False) -> None:
@@ -94,7 +100,7 @@ class Watcher:
             await asyncio.gather(
                 *(self._process(each, asked, memory, at_once) for each in due[:_MOST_A_LOOK])
             )
-            if once and not scan.unsettled and not left:
+            if once and not scan.unsettled and self._unreadable.issuperset(e.path for e in left):
                 return
             if len(due) <= _MOST_A_LOOK or self._trouble:
                 await asyncio.sleep(_TROUBLE_SECONDS if self._trouble else LOOK_SECONDS)
@@ -116,6 +122,8 @@ class Watcher:
                 made = await self._make(found, asked, memory)
             except _Changed:
                 return
+            except _Unreadable as error:
+                self._leave(found, str(error))
             except InsufficientResources as error:
                 self._wait_after(shown, error.detail)
             except WorkerCrashed as error:
@@ -124,10 +132,11 @@ class Watcher:
                     await self._refuse(found, error)
             except AppError as error:
                 await self._refuse(found, error)
-            except OSError as error:
+            except (OSError, sqlite3.OperationalError) as error:  # of the record, on a full disk
                 self._wait_after(shown, str(error))
             else:
                 self._done[found.path] = found.stamp
+                self._unreadable.discard(found.path)
                 names = ", ".join(str(self.order.results / each) for each in made)
                 self.tell(f"{shown} -> {names}")
 
@@ -135,6 +144,13 @@ class Watcher:
         """Say what the machine lacks; the picture stays where it is."""
         self._trouble = True
         self.warn(f"{shown}: {reason}; it is tried again")
+
+    def _leave(self, found: Found, reason: str) -> None:
+        """Say once that a file cannot be read; it may be permitted later, also by who writes it."""
+        if not found.young and found.path not in self._unreadable:
+            self._unreadable.add(found.path)
+            self.failed += 1
+            self.warn(f"{self.order.source / found.path}: {reason}; it stays where it is")
 
     async def _refuse(self, found: Found, error: AppError) -> None:
         """Move a picture aside; one that changed lately may still be written, and stays."""
@@ -201,7 +217,8 @@ class Watcher:
         """Copy the file as it was found.
 
         Raises:
-            _Changed: it is another by now. TooLarge: it has more than MAX_UPLOAD_BYTES.
+            _Changed: it is another by now. _Unreadable: it may not be read.
+            TooLarge: it has more than MAX_UPLOAD_BYTES.
         """
         limit = self.settings.uploads.max_upload_bytes
         if found.stamp.size > limit:
@@ -227,6 +244,8 @@ class Watcher:
         except OSError as error:
             if error.errno in _REPLACED:
                 raise _Changed from None
+            if isinstance(error, PermissionError):
+                raise _Unreadable(error.strerror) from None
             raise
 
     def _inspect(self, original: Path) -> ImageHeader:

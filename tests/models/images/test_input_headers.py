@@ -224,6 +224,17 @@ def test_hostile_bmps_are_refused_with_a_reason(
         bmp.read_facts(bytes(data))
 
 
+def test_runs_of_a_bmp_that_change_nothing_are_refused() -> None:
+    data = files.rle_bmp()
+    assert bmp.read_facts(data).size == (8, 5)
+    assert bmp.read_facts(data + b"\xff\1" * 30_000).size == (
+        8,
+        5,
+    )  # what follows is not told apart
+    with pytest.raises(BadImage, match="pixels of 8 x 5 take less than 65626 bytes, and 8"):
+        bmp.read_facts(data + b"\xff\1" * 40_000)
+
+
 def test_bmps_from_the_top_down_and_of_os2() -> None:
     data = bytearray(files.samples()["bmp"][0])
     struct.pack_into("<i", data, 22, -30)

@@ -40,6 +40,7 @@ def test_a_file_below_the_root(root: Root, tmp_path: Path, text: str) -> None:
         ("/etc/passwd", "outside of"),
         ("/proc/self/environ", "outside of"),
         ("a/cat.png\0.jpg", "NUL"),
+        ("a/\ud800.png", "NUL character, or one that"),
         ("", "the folder itself"),
         ("a", "not a regular file"),
         ("a/dog.png", "No such file"),

@@ -168,6 +168,28 @@ def test_documents_and_labels() -> None:
     assert parse("watermark", {"text": "x", "place": "tile"}).label() == "watermark-tile"
 
 
+@pytest.mark.parametrize(("width", "height"), [(1, 2000), (50, 1000), (300, 150)])
+def test_narrow_pictures_are_not_tiled_row_by_row(
+    width: int, height: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A million rows of one pixel took half a minute."""
+    mixed: list[int] = []
+    real = module._mix_band
+
+    def count(*given: Any) -> None:
+        mixed.append(1)
+        real(*given)
+
+    monkeypatch.setattr(module, "_mix_band", count)
+    before = flat(width, height)
+    several = apply(before, Watermark(text="Ada", place="tile", size=1))
+    assert len(mixed) <= 1 + 2 * width * height // module._BAND_PIXELS + 5
+    monkeypatch.setattr(module, "_BAND_PIXELS", 1)  # nothing fits: one by one
+    one_by_one = apply(before, Watermark(text="Ada", place="tile", size=1))
+    assert np.array_equal(several.pixels, one_by_one.pixels)
+    assert changed(before, several).any()
+
+
 @pytest.mark.parametrize(
     ("text", "code"),
     [

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 
 from models.errors import WorkerCrashed
+from models.files_below import open_file
 from models.networks.catalogue import Catalogue
 from models.operations.steps import read_pipeline
 from models.settings import Settings
@@ -368,3 +370,51 @@ async def test_links_that_those_who_put_pictures_there_plant(
     await running
     assert listed(home) == ["cat.png"] and listed(tmp_path / "out") == []
     assert (tmp_path / "in/a/authorized_keys").exists()
+
+
+async def test_a_file_that_may_not_be_read_holds_nothing_up(
+    watching: Watcher,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    put(tmp_path / "in/mine.png", PNG)
+    put(tmp_path / "in/other.png", PNG)
+    real, said = open_file, "Permission denied; it stays where it is"
+    with monkeypatch.context() as patch:
+
+        def refused(name: str, folder: int) -> Any:
+            if name == "mine.png":
+                raise PermissionError(errno.EACCES, "Permission denied")
+            return real(name, folder)
+
+        patch.setattr(watcher, "open_file", refused)
+        await once(watching)
+        await once(watching)
+    assert listed(tmp_path / "out") == ["other.png"]
+    assert capsys.readouterr().err.count(said) == 1 and watching.failed == 1
+    assert listed(tmp_path / "in") == ["mine.png", "other.png"]
+    await once(watching)  # it was permitted
+    assert listed(tmp_path / "out") == ["mine.png", "other.png"]
+
+
+async def test_a_full_disk_of_the_record_is_waited_for(
+    watching: Watcher,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """SQLite has errors of its own, and writes before the results are written."""
+    put(tmp_path / "in/cat.png", PNG)
+    faults: list[Exception] = [sqlite3.OperationalError("database or disk is full")]
+    real = Record.begin
+
+    def begin(*given: Any) -> None:
+        if faults:
+            raise faults.pop(0)
+        real(*given)
+
+    monkeypatch.setattr(Record, "begin", begin)
+    await once(watching)
+    assert listed(tmp_path / "out") == ["cat.png"] and listed(tmp_path / "in") == ["cat.png"]
+    assert "disk is full; it is tried again" in capsys.readouterr().err
