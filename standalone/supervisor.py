@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from models.errors import StoreUnavailable
+from models.networks.catalogue import Catalogue
+from models.presets import read_file
 from models.settings import Settings
 from service.auth import startup_check
 from standalone import embedded_stores
@@ -85,11 +87,14 @@ class Supervisor:
         return 0
 
     async def _start(self) -> bool:
-        self._sockets = listen(self._settings.http.host, self._settings.http.port)
+        s = self._settings
+        # This and more is checked here as well: what does not start is started again and again.
+        read_file(s.http.presets_file, s.uploads, Catalogue.read(s.networks.networks_dir))
+        self._sockets = listen(s.http.host, s.http.port)
         self._settings = await self._open_stores()
         s = self._settings
-        # Checked here as well: a service that may not listen would be restarted again and again.
         await startup_check.check(s, self._find_key)
+        await self._check_schema()
         shared = {
             "REDIS_URL": s.stores.redis_url,
             "MONGO_URL": s.stores.mongo_url,
@@ -123,11 +128,21 @@ class Supervisor:
         return True
 
     async def _find_key(self) -> bool:
+        with self._store() as store:
+            return bool(await store.api_keys.any_live())
+
+    async def _check_schema(self) -> None:
+        """Return if this version can use the database; BadSettings if a newer one changed it."""
+        with self._store() as store, contextlib.suppress(StoreUnavailable):  # others wait for it
+            await store.schema.migrate()
+
+    @contextlib.contextmanager
+    def _store(self) -> Iterator[Any]:
         from models.store import Store
 
         store = Store(self._settings)
         try:
-            return await store.api_keys.any_live()
+            yield store
         finally:
             store.close()
 

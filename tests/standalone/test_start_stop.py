@@ -14,7 +14,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from models.errors import BadSettings
+from models.settings import Settings
+from models.store import Store
 from standalone.process import SupervisedProcess
+from standalone.supervisor import Supervisor
 from tests.standalone.test_supervisor import StartDarkroom, descendants_of, picture
 from tests.support import images
 from tests.support.paths import ROOT
@@ -168,20 +172,33 @@ async def test_death_during_the_ready_check_restarts_at_once(
 
 
 @pytest.mark.integration
-def test_wrong_settings_are_reported_in_one_line() -> None:
-    for program, given in (("standalone", {"PORT": "abc"}), ("workers", {"WORKERS": "-1"})):
+def test_wrong_settings_are_reported_in_one_line(tmp_path: Path) -> None:
+    for program, given in (
+        ("standalone", {"PORT": "abc"}),
+        ("standalone", {"PRESETS_FILE": "/nowhere.toml"}),
+        ("workers", {"WORKERS": "-1"}),
+    ):
         done = subprocess.run(
             [sys.executable, "-m", program],
             capture_output=True,
             text=True,
             check=False,
             cwd=ROOT,
-            env={**os.environ, **given},
+            env={**os.environ, "DATA_DIR": str(tmp_path), **given},
         )
         (name,) = given
         assert done.returncode == 2
-        assert done.stderr.startswith(f"darkroom: {name}=")
+        assert f"darkroom: {name}=" in done.stderr.splitlines()[-1]
         assert "Traceback" not in done.stderr
+
+
+async def test_a_newer_database_ends_the_start(settings: Settings, store: Store) -> None:
+    """Else service and workers were started for a minute, again and again."""
+    await Supervisor(settings)._check_schema()
+    newer = {"$set": {"version": 99}}
+    await store.schema._collection.update_one({"_id": "schema"}, newer)
+    with pytest.raises(BadSettings, match="schema 99, and this version of Darkroom knows up to"):
+        await Supervisor(settings)._check_schema()
 
 
 @pytest.mark.integration
