@@ -6,7 +6,7 @@ import asyncio
 import shutil
 import tempfile
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Generic, Literal, NamedTuple, TypeVar
 
 from pydantic import Field
@@ -100,10 +100,10 @@ class HealthProbe:
 
     async def ask(self) -> StateBody:
         mongo, found, redis, memory, own = await asyncio.gather(
-            self._timed(self._store.ping()),
-            self._timed(self._mongodb()),
-            self._timed(self._queue.ping()),
-            self._timed(self._queue.memory()),
+            self._timed(self._store.ping),
+            self._timed(self._mongodb),
+            self._timed(self._queue.ping),
+            self._timed(self._queue.memory),
             asyncio.to_thread(shutil.disk_usage, tempfile.gettempdir()),
         )
         disks = [self._disk("spool", own.free, own.total)]
@@ -142,11 +142,11 @@ class HealthProbe:
         )
         return total_predicted_bytes(open_tasks.most_bytes, shares)
 
-    async def _timed(self, call: Awaitable[T]) -> _Timed[T] | None:
+    async def _timed(self, call: Callable[[], Awaitable[T]]) -> _Timed[T] | None:
         """Return what ``call`` gives and how long it took; None if the store does not answer."""
         began = time.perf_counter()
         try:
-            answer = await asyncio.wait_for(call, self._timeout)
+            answer = await asyncio.wait_for(call(), self._timeout)
         except (StoreUnavailable, TimeoutError):
             return None
         return _Timed(answer, round((time.perf_counter() - began) * 1000, 1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Literal, TypeVar
 
 from aiohttp import web
@@ -47,9 +48,9 @@ def readiness_cache(app: web.Application) -> Callable[[], Awaitable[StoreStates]
     async def load() -> StoreStates:
         store, queue = app[STORE], app[QUEUE]
         mongodb, redis, workers = await asyncio.gather(
-            _in_time(_accepts_writes(store)),
-            _in_time(queue.ping()),
-            _in_time(store.workers.count_alive()),
+            _in_time(partial(_accepts_writes, store)),
+            _in_time(queue.ping),
+            _in_time(store.workers.count_alive),
         )
         return mongodb is not False, redis is not False, workers or 0
 
@@ -61,11 +62,11 @@ async def _accepts_writes(store: Store) -> None:
     await store.health.check_majority()
 
 
-async def _in_time(answer: Awaitable[T]) -> T | Literal[False]:
+async def _in_time(ask: Callable[[], Awaitable[T]]) -> T | Literal[False]:
     """Return the answer of a store; False if it is away or does not answer in time."""
     try:
         async with asyncio.timeout(_ANSWER_SECONDS):
-            return await answer
+            return await ask()
     except (StoreUnavailable, TimeoutError):
         return False
 
