@@ -7,11 +7,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from models.animation import count_frames
 from models.errors import BadParameter, TooMuchMemory
 from models.images.inspect import ImageHeader, InputFormat, OutputFormat
 from models.networks.catalogue import Catalogue
 from models.operations import Operation
 from models.operations.steps import final_encoding
+from models.result_bytes import most_bytes
 from models.settings.worker import WorkerSettings
 
 _MB = 1_000_000
@@ -44,8 +46,11 @@ _DECODE = {  # of PNG, TIFF and BMP, by bits a sample and channels
 _WEIGHTED = {8: 12, 16: 20}  # colours weighted by alpha are filtered in 16 bits, or as floats
 _SPREAD = 30  # of an upscale's input, beside it, where it has alpha
 # Beside the picture itself. A progressive JPEG holds the coefficients of all of it.
-_ENCODE: dict[OutputFormat, int] = {"png": 0, "jpeg": 11, "webp": 56, "avif": 60}
+_ENCODE: dict[OutputFormat, int] = {"png": 0, "jpeg": 11, "webp": 56, "avif": 60, "gif": 0}
 _PROGRESSIVE = 8
+# Of an animation: the canvases of its decoder; the last frame, this one and the next in an encoder,
+# their colours and copies.
+_COMPOSED, _ANIMATED = 16, 48
 
 _TILE = 60  # bytes a pixel of a tile, measured of darkroom-fast and FSRCNN in OpenCV
 
@@ -79,8 +84,13 @@ def predict(header: ImageHeader, operations: Sequence[Operation], output: Output
     encode = largest * _ENCODE[output]
     if final_encoding(operations, output).progressive:
         encode += largest * _PROGRESSIVE
-    if output != "png":  # which is written band by band
+    if output not in {"png", "gif"}:  # which are written band by band, or frame by frame
         encode += _reduced(largest, channels, depth)
+    frames = count_frames(header, operations, output)
+    if frames > 1:  # decoder, operations and encoder are in memory together
+        pixels = header.width * header.height
+        file = most_bytes(header, operations, output, found * frames) if output == "webp" else 0
+        return BASE_BYTES + peak + pixels * _COMPOSED + largest * _ANIMATED + encode + file
     return BASE_BYTES + max(peak, before * channels * depth // 8 + encode)
 
 

@@ -23,10 +23,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from models.errors import AppError, BadParameter, BadSettings
-from models.images.inspect import FORMAT_BY_EXTENSION, OutputFormat
+from models.images.inspect import RESULT_FORMATS, OutputFormat
 from models.images.metadata import MetadataChoice
 from models.networks.catalogue import Catalogue
 from models.operations import Operation, parse
+from models.operations.spec import Frames
 from models.operations.steps import check_format, check_results, final_encoding, read_pipeline
 from models.settings.uploads import UploadSettings
 
@@ -66,7 +67,7 @@ class Preset(BaseModel):
         description='Operations, in order: "op", "op=value" or objects with op and parameters.'
     )
     description: str = Field("", max_length=200, description="What it is for, in a line.")
-    format: Literal["png", "jpeg", "jpg", "webp", "avif", "auto"] | None = Field(
+    format: Literal["png", "jpeg", "jpg", "webp", "avif", "gif", "auto"] | None = Field(
         None, description="Format of the results, as POST /process takes it."
     )
     quality: Annotated[int, Field(strict=True, ge=1, le=100)] | Literal["lossless"] | None = Field(
@@ -74,6 +75,9 @@ class Preset(BaseModel):
     )
     progressive: bool = Field(False, description="Whether results in JPEG are progressive.")
     max_bytes: int | None = Field(None, strict=True, ge=1, description="Most bytes of each result.")
+    frames: Frames | None = Field(
+        None, description="all: animations are kept, as convert keeps them."
+    )
     metadata: MetadataChoice | None = Field(
         None, description="What results keep of the picture's metadata."
     )
@@ -103,6 +107,7 @@ class Preset(BaseModel):
             "quality": self.quality,
             "progressive": "1" if self.progressive else None,
             "max_bytes": self.max_bytes,
+            "frames": self.frames,
             "metadata": self.metadata,
         }
         return {name: str(value) for name, value in said.items() if value is not None}
@@ -118,18 +123,19 @@ class Preset(BaseModel):
         for operation in operations:
             operation.weights(catalogue)
         output = self._checked_format(operations)
-        options = {"quality": self.quality, "max_bytes": self.max_bytes}
+        options = {"quality": self.quality, "max_bytes": self.max_bytes, "frames": self.frames}
         given = {name: value for name, value in options.items() if value is not None}
-        if given or self.progressive:
+        said = final_encoding(operations, output)
+        if given or self.progressive or (output == "gif" and said.frames == "first"):
             parse("convert", {"format": output, **given, "progressive": int(self.progressive)})
 
     def _checked_format(self, operations: Sequence[Operation]) -> OutputFormat:
         """Return the format of the results; where it depends on the picture, one that has most."""
         if self.format not in {None, "auto"}:
-            output = FORMAT_BY_EXTENSION[self.format or ""]
+            output = RESULT_FORMATS[self.format or ""]
             check_format(operations, output)
             return output
-        if self.quality == "lossless":
+        if self.quality == "lossless" or self.frames == "all":
             return final_encoding(operations, "webp").format
         return final_encoding(operations, "jpeg").format
 

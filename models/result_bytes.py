@@ -11,10 +11,10 @@ from models.images.metadata import most_bytes as most_metadata_bytes
 from models.operations import Operation, Size
 from models.operations.steps import final_encoding
 
-_MOST: dict[OutputFormat, float] = {"jpeg": 5.0, "webp": 2.5, "avif": 5.5}
+_MOST: dict[OutputFormat, float] = {"jpeg": 5.0, "webp": 2.5, "avif": 5.5, "gif": 1.6}
 """Bytes a pixel that no picture exceeds: noise, at quality 100 and without subsampling, has 4.74,
 in WebP 1.28 and 1 for alpha, in AVIF 3.8 and 1.5 for alpha. Of a PNG and a lossless WebP they are
-the samples."""
+the samples, of a GIF one code of 9 to 12 bits for each."""
 _LOSSLESS_OVERHEAD = 1.01  # in PNG a byte for each row, and the heads of deflate's stored blocks
 _HEAD_BYTES = 4096
 """Of a result beside pixels, profile and all metadata, and of its entry in GridFS. A built profile
@@ -25,6 +25,7 @@ USUAL_SHARE: dict[OutputFormat, float] = {
     "jpeg": 0.15,
     "webp": 0.15,
     "avif": 0.05,
+    "gif": 0.5,
 }
 """Predicted share of the most, as long as no results were measured. Six photographs and paintings
 took 0.03 to 0.13 of it with the usual qualities, and at most half of that when enlarged."""
@@ -40,13 +41,15 @@ def most_bytes(
 ) -> int:
     """Return the bytes that all results of a task together cannot exceed.
 
-    ``sizes``: of the results, see ``models.operations.steps.result_sizes``. ``metadata``: what they
-    keep of it.
+    ``sizes``: of the results, see ``models.operations.steps.result_sizes``, and of each of their
+    frames. ``metadata``: what they keep of it.
     """
     depth, channels = header.samples
     if any(operation.runs_network for operation in operations):
         depth = 8
     if output == "png":
+        # An animation is written with alpha: a frame may leave parts of its canvas empty.
+        channels = 4 if final_encoding(operations, output).frames == "all" else channels
         pixel = channels * depth / 8 * _LOSSLESS_OVERHEAD
     elif final_encoding(operations, output).quality == "lossless":
         pixel = (channels if channels > 2 else channels + 2) * _LOSSLESS_OVERHEAD  # gray is RGB

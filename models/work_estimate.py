@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from models.animation import count_frames
 from models.errors import TooMuchWork
 from models.images.inspect import ImageHeader, OutputFormat
 from models.networks.catalogue import AUTO_MODEL, BUNDLED_MODEL, Catalogue
@@ -33,6 +34,11 @@ _ENCODE: dict[str, float] = {
     "webp": 0.2,
     "lossless": 0.35,
     "avif": 0.2,
+    # Frames of animations, most of which differ little from the last; a WebP tries several ways.
+    "png animated": 0.12,
+    "gif animated": 0.15,
+    "webp animated": 0.6,
+    "lossless animated": 1.2,
     "progressive": 0.08,
     # With max_bytes: seven or eight encodings, until the quality is found.
     "jpeg searched": 0.25,
@@ -71,11 +77,13 @@ def steps(
 ) -> list[Parts]:
     """Return the parts of each step at reference prices: decode, each operation, encode.
 
-    ``results``: the sizes of the results.
+    ``results``: the sizes of the results, of each of their frames.
     """
-    sizes: list[Size] = [(header.width, header.height)]
+    frames = count_frames(header, operations, output)
+    sizes: list[Size] = [(header.width, header.height)] * frames
     before = _megapixels(sizes)
-    found: list[Parts] = [[_decoding(header, operations)]]
+    name, seconds = _decoding(header, operations)
+    found: list[Parts] = [[(name, seconds * frames)]]
     for operation in operations:
         sizes = [part for each in sizes for part in operation.output_sizes(*each)]
         after = _megapixels(sizes)
@@ -93,6 +101,8 @@ def steps(
         kind = "progressive"
     elif output == "webp" and encoding.quality == "lossless":
         kind = "lossless"
+    if frames > 1:
+        kind = f"{kind} animated"
     found.append([(f"encode {kind}", _megapixels(results) * _ENCODE[kind])])
     return found
 
@@ -103,7 +113,10 @@ def estimate(
     output: OutputFormat,
     results: Sequence[Size],
 ) -> Parts:
-    """Return the parts of a task at reference prices; ``results``: the sizes of its results."""
+    """Return the parts of a task at reference prices.
+
+    ``results``: the sizes of its results, of each of their frames.
+    """
     parts: dict[str, float] = defaultdict(float)
     fixed, each = _STORE
     parts[STORE] = fixed + _megapixels(results) * each

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import get_args
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from models.errors import BadParameter
-from models.images.inspect import FORMAT_BY_EXTENSION, MEDIA_TYPES, OutputFormat
+from models.images.inspect import ANIMATED_FORMATS, MEDIA_TYPES, RESULT_FORMATS, OutputFormat
+from models.operations.spec import Frames
 from service.auth.identity import identity
 from service.http.request_body import is_picture
 from service.openapi.endpoint import Endpoint, declaration_of, parameter
@@ -132,13 +134,15 @@ def wants_image_redirect(request: web.Request) -> bool:
     }
 
 
-def preferred_format(request: web.Request) -> OutputFormat | None:
+def preferred_format(request: web.Request, animated: bool = False) -> OutputFormat | None:
     """Return the smallest format that the Accept header names; None: as sent, which all can show.
 
-    ``*/*`` and ``image/*`` name none: a program that says nothing better gets what it sent.
+    ``animated``: of those that hold an animation. ``*/*`` and ``image/*`` name none: a program that
+    says nothing better gets what it sent.
     """
     named = accepted_types(request)
-    return next((each for each in _SMALLEST_FIRST if MEDIA_TYPES[each] in named), None)
+    kinds = [each for each in _SMALLEST_FIRST if each in ANIMATED_FORMATS or not animated]
+    return next((each for each in kinds if MEDIA_TYPES[each] in named), None)
 
 
 def read_format(value: str) -> OutputFormat:
@@ -147,7 +151,7 @@ def read_format(value: str) -> OutputFormat:
     Raises:
         BadParameter: it is unknown.
     """
-    known = FORMAT_BY_EXTENSION.get(value.lower())
+    known = RESULT_FORMATS.get(value.lower())
     if known is None:
         raise BadParameter(
             f"format {value[:20]!a} is not supported; known: {', '.join(MEDIA_TYPES)}, auto",
@@ -155,3 +159,20 @@ def read_format(value: str) -> OutputFormat:
             known=[*MEDIA_TYPES, AUTO_FORMAT],
         )
     return known
+
+
+def read_frames(value: str) -> Frames:
+    """Return which frames of an animation a form asks for; empty is the first.
+
+    Raises:
+        BadParameter: it is another word.
+    """
+    known: tuple[Frames, ...] = get_args(Frames)
+    found = next((each for each in known if (value.strip().lower() or "first") == each), None)
+    if found is None:
+        raise BadParameter(
+            f"frames {value[:20]!a} is not supported; known: {', '.join(known)}",
+            parameter="frames",
+            known=list(known),
+        )
+    return found

@@ -106,6 +106,7 @@ class PresetBody(TypedDict):
     quality: NotRequired[int | str]
     progressive: NotRequired[bool]
     max_bytes: NotRequired[int]
+    frames: NotRequired[str]
     metadata: NotRequired[str]
 
 

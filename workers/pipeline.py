@@ -7,15 +7,17 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from models import animation as animations
 from models.images.encoder_settings import DEFAULT, EncoderSettings
-from models.images.inspect import EXTENSIONS
+from models.images.inspect import EXTENSIONS, ImageHeader, InputFormat, inspect
 from models.images.metadata import MetadataChoice
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding, Operation
 from models.operations.steps import result_count, result_sizes
-from workers.imaging import mending
+from workers.imaging import animation, animation_writer, mending
+from workers.imaging.animation import Frame
 from workers.imaging.picture import Picture
 from workers.imaging.writer import Output, write
 from workers.operations import Tools, run
@@ -90,6 +92,7 @@ class Pipeline:
         self._keep = frozenset(keep)
         self._writing = writing
         self._stage_ms: dict[str, float] = {}
+        self._reports = report
         self._upscales: list[dict[str, Any]] | None = [] if report else None
         self._engine = engine
         self._metadata = metadata
@@ -113,6 +116,9 @@ class Pipeline:
         Raises:
             AppError: the image or a parameter is invalid; a retry would not help.
         """
+        header = self._animation_header(source)
+        if header is not None:
+            return self._animate(source, folder, header, max_pixels)
         minimum_size = self._operations[0].minimum_decode_size if self._operations else None
         with self._timed("decode"), self._step(0):
             picture = mending.decode(source, folder, max_pixels, minimum_size, self._metadata)
@@ -129,6 +135,47 @@ class Pipeline:
         if self._upscales is not None:
             outputs.report = {"ms": outputs.ms, "upscales": self._upscales}
         return outputs
+
+    def _animation_header(self, source: Path) -> ImageHeader | None:
+        """Return the header of an animation that is kept; None: a still picture is made."""
+        if self._encoding.frames == "first" and self._encoding.format != "gif":
+            return None
+        with source.open("rb") as file:
+            header = inspect(file, get_args(InputFormat))
+        return header if header.frames > 1 or self._encoding.format == "gif" else None
+
+    def _animate(self, source: Path, folder: Path, header: ImageHeader, max_pixels: int) -> Outputs:
+        """Process each frame, one at a time, and encode it before the next is decoded."""
+        limit, encoding = self._limits.max_output_pixels, self._encoding
+        sizes = result_sizes(self._operations, (header.width, header.height), limit)
+        count = animations.check(header, self._operations, encoding, sizes, max_pixels, limit)
+        tools = Tools(
+            self._catalogue, self._limits.tile_pixels, lambda _: None, engine=self._engine
+        )
+
+        def changed(frames: Iterator[Frame]) -> Iterator[Frame]:
+            for number in range(count):
+                self.until = (number + 1) / count
+                self._progress(number / count)
+                with self._timed("decode"):
+                    frame = next(frames)
+                picture = frame.picture
+                for operation in self._operations:
+                    with self._timed(operation.op):
+                        (picture,) = run(picture, operation, tools)
+                yield Frame(picture, frame.milliseconds)
+
+        path = folder / f"result-1.{EXTENSIONS[encoding.format]}"
+        began = time.perf_counter()
+        with animation.read(source, header, self._metadata) as found:
+            made = animation.Animation(found.plays, changed(found.frames))
+            output = animation_writer.write(made, count, encoding, self._writing, path)
+        spent = (time.perf_counter() - began) * 1000
+        self._stage_ms["encode"] = spent - sum(self._stage_ms.values())
+        ms = {stage: round(each, 1) for stage, each in self._stage_ms.items()}
+        return Outputs(
+            [output], ms=ms, report={"ms": ms, "upscales": []} if self._reports else None
+        )
 
     def _run(
         self, picture: Picture, count: int, folder: Path, outputs: Outputs

@@ -33,6 +33,8 @@ class EncoderSettings:
             return [self.jpeg_quality, self.jpeg_subsampling]
         if output == "avif":
             return [AVIF_QUALITY]
+        if output == "gif":
+            return []
         return [self.webp_quality if output == "webp" else self.png_level]
 
     def quality(self, output: OutputFormat) -> int:

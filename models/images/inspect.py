@@ -18,8 +18,10 @@ from models.images.structure import Bytes, Facts
 
 InputFormat = Literal["png", "jpeg", "webp", "gif", "avif", "tiff", "bmp", "heic"]
 """Formats of inputs: INPUT_FORMATS says which of them a service takes."""
-OutputFormat = Literal["png", "jpeg", "webp", "avif"]
-"""Formats of results."""
+OutputFormat = Literal["png", "jpeg", "webp", "avif", "gif"]
+"""Formats of results; GIF only of animations."""
+ANIMATED_FORMATS: tuple[OutputFormat, ...] = ("webp", "gif", "png")
+"""Those that hold an animation."""
 ACCEPTED_FORMATS: tuple[InputFormat, ...] = ("png", "jpeg")
 """The default, and all that the calls of older services take, but for GIF where they took it."""
 INPUT_MEDIA_TYPES: dict[InputFormat, str] = {
@@ -37,12 +39,14 @@ MEDIA_TYPES: dict[OutputFormat, str] = {
     "jpeg": "image/jpeg",
     "webp": "image/webp",
     "avif": "image/avif",
+    "gif": "image/gif",
 }
 EXTENSIONS: dict[OutputFormat, str] = {
     "png": "png",
     "jpeg": "jpg",
     "webp": "webp",
     "avif": "avif",
+    "gif": "gif",
 }
 FORMAT_BY_EXTENSION: dict[str, OutputFormat] = {
     "png": "png",
@@ -51,29 +55,35 @@ FORMAT_BY_EXTENSION: dict[str, OutputFormat] = {
     "webp": "webp",
     "avif": "avif",
 }
-"""Output format by the suffix of a file name."""
+"""Output format by the suffix of a file name; of still pictures."""
+RESULT_FORMATS: dict[str, OutputFormat] = {**FORMAT_BY_EXTENSION, "gif": "gif"}
+"""By the word that a request says."""
 MAX_SIDE_PIXELS: dict[OutputFormat, int] = {
     "png": 1_000_000,
     "jpeg": 65_500,
     "webp": 16_383,
     "avif": 32_768,
+    "gif": 65_535,
 }
-"""Longest side that libpng, libjpeg-turbo and libwebp can write, and that libavif reads."""
+"""Longest side that libpng, libjpeg-turbo and libwebp can write, that libavif reads, and that the
+head of a GIF can say."""
 
-_READ_RESULT_SIZE: dict[OutputFormat, Callable[[Bytes], tuple[int, int]]] = {
-    "png": png.read_size,
-    "jpeg": jpeg.read_size,
+_READ_RESULT_SIZE: dict[OutputFormat, Callable[[Bytes, int], tuple[int, int]]] = {
+    "png": png.read_result_size,
+    "jpeg": lambda data, _: jpeg.read_size(data),
     "webp": webp.read_size,
-    "avif": avif.read_size,
+    "avif": lambda data, _: avif.read_size(data),
+    "gif": gif.read_size,
 }
 _READ_FACTS: dict[str, Callable[[Bytes], Facts]] = {
     "webp": webp.read_facts,
+    "gif": gif.read_facts,
     "avif": partial(heif.read_facts, name="AVIF"),
     "tiff": tiff.read_facts,
     "bmp": bmp.read_facts,
     "heic": partial(heif.read_facts, name="HEIC"),
 }
-_SAMPLES: dict[str, tuple[int, int]] = {"jpeg": (8, 3), "gif": (8, 4)}
+_SAMPLES: dict[str, tuple[int, int]] = {"jpeg": (8, 3)}
 
 
 @dataclass(frozen=True)
@@ -81,8 +91,9 @@ class ImageHeader:
     """Header of an image file; sides in pixels, upright, after its EXIF orientation.
 
     ``depth``: bits a sample, 8 or 16; ``channels``: 1 to 4 with alpha, both of the decoded picture.
-    ``samples`` has them of every format: in the header of a JPEG or GIF they are not looked for.
-    ``profile_bytes``: of its ICC profile, unpacked.
+    ``samples`` has them of every format: in the header of a JPEG they are not looked for.
+    ``profile_bytes``: of its ICC profile, unpacked. ``frames``: of a GIF, WebP or PNG; above 1 it
+    is animated.
     """
 
     kind: InputFormat
@@ -91,6 +102,7 @@ class ImageHeader:
     depth: int = 16
     channels: int = 4
     profile_bytes: int = 0
+    frames: int = 1
 
     @property
     def samples(self) -> tuple[int, int]:
@@ -103,7 +115,7 @@ class ImageHeader:
 
         Of others PNG, without a loss; JPEG of a HEIC, which cameras write, unless it has alpha.
         """
-        if self.kind in MEDIA_TYPES:
+        if self.kind in MEDIA_TYPES and self.kind != "gif":
             return self.kind
         return "jpeg" if self.kind == "heic" and self.channels < 4 else "png"
 
@@ -143,7 +155,7 @@ def file_types(kinds: Sequence[InputFormat]) -> str:
     return ",".join([*types, *((".heic", ".heif") if "heic" in kinds else ())])
 
 
-def names_of(kinds: Sequence[InputFormat]) -> str:
+def names_of(kinds: Sequence[InputFormat | OutputFormat]) -> str:
     """Return the formats as alternatives, e.g. ``PNG, JPEG or GIF``."""
     *others, last = (kind.upper() for kind in kinds)
     return f"{', '.join(others)}{' or ' if others else ''}{last}"
@@ -179,20 +191,21 @@ def inspect(
         kind = sniff(data[:SNIFFED_BYTES], accepted)
         if kind == "png":
             sides, samples = png.read_size(data), png.read_samples(data)
-            return ImageHeader(kind, *sides, *samples, png_profile_bytes(data))
+            profile, frames = png_profile_bytes(data), png.read_frames(data)
+            return ImageHeader(kind, *sides, *samples, profile, frames)
         if kind == "jpeg":
             sides = jpeg.read_size(data)
             return ImageHeader(kind, *sides, profile_bytes=jpeg_profile_bytes(data))
-        if kind == "gif":
-            return ImageHeader(kind, *gif.read_size(data))
         found = _READ_FACTS[kind](data)
-        return ImageHeader(kind, *found.size, found.depth, found.channels, found.profile_bytes)
+        samples = found.depth, found.channels
+        return ImageHeader(kind, *found.size, *samples, found.profile_bytes, found.frames)
 
 
-def result_size(file: SupportsFileno, output: OutputFormat) -> tuple[int, int]:
+def result_size(file: SupportsFileno, output: OutputFormat, frames: int = 1) -> tuple[int, int]:
     """Return (width, height) of the result in ``file``: as ``inspect``, but stricter.
 
-    A WebP or AVIF is one picture that fills its canvas upright, and nothing follows it.
+    A WebP or AVIF is one picture that fills its canvas upright, and nothing follows it; a WebP may
+    have ``frames`` instead, or fewer, since its encoder joins equal ones.
 
     Raises:
         UnsupportedFormat: it is of another format. BadImage: it is broken or ends early.
@@ -201,7 +214,7 @@ def result_size(file: SupportsFileno, output: OutputFormat) -> tuple[int, int]:
         sniff(b"", (output,))
     with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         sniff(data[:SNIFFED_BYTES], (output,))
-        return _READ_RESULT_SIZE[output](data)
+        return _READ_RESULT_SIZE[output](data, frames)
 
 
 def check_side(width: int, height: int, output: OutputFormat) -> None:
@@ -212,7 +225,7 @@ def check_side(width: int, height: int, output: OutputFormat) -> None:
     """
     longest = max(width, height)
     if longest > MAX_SIDE_PIXELS[output]:
-        fits = output != "png" and longest <= MAX_SIDE_PIXELS["png"]
+        fits = output not in {"png", "gif"} and longest <= MAX_SIDE_PIXELS["png"]
         other = "; ask for format=png" if fits else ""
         raise TooManyPixels(
             f"the result would be {width} x {height}; {output.upper()} holds at most "

@@ -115,6 +115,36 @@ def read_size(data: Bytes) -> tuple[int, int]:
     return checked_size("PNG", upright_size(*size, orientation), packed, packed, least)
 
 
+def read_frames(data: Bytes) -> int:
+    """Return the frames of an animated PNG (third edition, 11.3.2), 1 of any other.
+
+    ``read_size`` must have accepted it. A picture before the animation that is no part of it does
+    not count. Of the number that the file names and that of the frames that it has, the smaller
+    one counts. Only chunk headers are read.
+    """
+    at, said, found = SIGNATURE_BYTES, 0, 0
+    while (kind := data[at + 4 : at + 8]) not in {b"IEND", b""}:
+        if kind == b"acTL":
+            said = int.from_bytes(data[at + 8 : at + 12], "big")
+        elif kind == b"IDAT" and not said:
+            return 1
+        found += kind == b"fcTL"
+        at += 12 + int.from_bytes(data[at : at + 4], "big")
+    return max(1, min(said, found))
+
+
+def read_result_size(data: Bytes, frames: int) -> tuple[int, int]:
+    """Return (width, height) as ``read_size`` does, of a result of at most ``frames`` frames.
+
+    Raises:
+        BadImage: as ``read_size``, or it has more.
+    """
+    size = read_size(data)
+    if (found := read_frames(data)) > frames:
+        raise BadImage(f"it has more than {frames} frames", limit=frames, measured=found)
+    return size
+
+
 def has_right_checksum(data: Bytes, at: int, end: int) -> bool:
     """Return whether the checksum of the chunk ``data[at:end]`` is right."""
     crc = 0

@@ -29,13 +29,14 @@ class Facts:
     """What a walk finds. ``size``: (width, height) in pixels, upright.
 
     ``depth``: bits a sample, 8 or 16, and ``channels``: 1 to 4 with alpha, both of the decoded
-    picture, at most. ``profile_bytes``: of its colour profile.
+    picture, at most. ``profile_bytes``: of its colour profile. ``frames``: of an animation.
     """
 
     size: tuple[int, int]
     depth: int
     channels: int
     profile_bytes: int = 0
+    frames: int = 1
 
 
 def search(

@@ -75,11 +75,14 @@ def read_facts(data: Bytes) -> Facts:
     size = upright_size(*(walk.canvas if walk.frames else walk.size), walk.orientation or 1)
     pictures = walk.frames or walk.pictures == 1
     found = checked_size("WebP", size, pictures)
-    return Facts(found, 8, 4 if walk.has_alpha else 3, walk.profile_bytes)
+    channels = 4 if walk.has_alpha else 3
+    return Facts(found, 8, channels, walk.profile_bytes, max(walk.frames, 1))
 
 
-def read_size(data: Bytes) -> tuple[int, int]:
+def read_size(data: Bytes, frames: int = 1) -> tuple[int, int]:
     """Return (width, height) of a WebP file of one picture that fills its canvas: of a result.
+
+    ``frames``: that it may have at most, above 1 of an animation.
 
     Raises:
         BadImage: the file ends early or late, or holds anything else.
@@ -87,6 +90,8 @@ def read_size(data: Bytes) -> tuple[int, int]:
     if len(data) < _RIFF_HEADER_BYTES or _end(data) != len(data):
         raise BadImage("the WebP file is truncated, or longer than it says; send all of it")
     walk = _walk(data, len(data))
+    if frames > 1 and walk.frames:
+        return checked_size("WebP", walk.canvas, walk.frames <= frames and not walk.pictures)
     if walk.canvas not in {(0, 0), walk.size}:
         raise BadImage("the WebP file is broken: its picture does not fill its canvas")
     return checked_size("WebP", walk.size, walk.pictures == 1)

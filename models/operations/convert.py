@@ -13,8 +13,8 @@ from pydantic import (
     model_validator,
 )
 
-from models.images.inspect import OutputFormat
-from models.operations.spec import Encoding, Operation
+from models.images.inspect import ANIMATED_FORMATS, OutputFormat, names_of
+from models.operations.spec import Encoding, Frames, Operation
 
 _MOST_BYTES = 10**10  # no result is larger, and MongoDB stores no number of any length
 
@@ -24,7 +24,7 @@ class Convert(Operation):
 
     op: ClassVar[str] = "convert"
     shorthand: ClassVar[str | None] = "format"
-    later: ClassVar[frozenset[str]] = frozenset({"progressive", "max_bytes"})
+    later: ClassVar[frozenset[str]] = frozenset({"progressive", "max_bytes", "frames"})
     example: ClassVar[Mapping[str, str]] = {"format": "webp", "quality": "80"}
 
     format: OutputFormat = Field(description="Format of the result; jpg is jpeg.")
@@ -48,6 +48,11 @@ class Convert(Operation):
         description="Most bytes of the file: the highest quality that fits is searched for, from "
         "quality downwards.",
     )
+    frames: Frames = Field(
+        "first",
+        description="all: of an animated GIF, WebP or PNG all frames are kept, in a WebP, GIF or "
+        "PNG; first: the first of them.",
+    )
 
     @field_validator("format", mode="before")
     @classmethod
@@ -67,24 +72,43 @@ class Convert(Operation):
 
     @model_validator(mode="after")
     def _quality_that_the_format_has(self) -> Convert:
-        if self.format == "png" and isinstance(self.quality, int):
+        if self.format in {"png", "gif"} and isinstance(self.quality, int):
+            loses = "PNG loses nothing" if self.format == "png" else "GIF has up to 256 colours"
             raise ValueError(
-                "PNG loses nothing and has no number as quality: leave it out, or ask for jpeg, "
-                "webp or avif"
+                f"{loses} and has no number as quality: leave it out, or ask for jpeg, webp or avif"
             )
-        if self.format in {"jpeg", "avif"} and self.quality == "lossless":
+        if self.format in {"jpeg", "avif", "gif"} and self.quality == "lossless":
             raise ValueError(
                 f"{self.format.upper()} is never lossless here: send 1 to 100, or ask for webp or "
                 "png"
             )
         if self.progressive and self.format != "jpeg":
             raise ValueError(f"progressive is for jpeg, not for {self.format}: leave it out")
-        if self.max_bytes is not None and (self.format == "png" or self.quality == "lossless"):
+        if self.max_bytes is not None and (
+            self.format in {"png", "gif"} or self.quality == "lossless"
+        ):
             raise ValueError(
                 "max_bytes needs a quality that can be lowered: ask for jpeg, webp or avif, and "
                 "not for lossless"
             )
+        self._check_animation()
         return self
+
+    def _check_animation(self) -> None:
+        if self.frames == "first":
+            if self.format == "gif":
+                raise ValueError(
+                    "gif is written for animations only: send frames=all, too, or ask for png or "
+                    "webp"
+                )
+            return
+        if self.format not in ANIMATED_FORMATS:
+            raise ValueError(
+                f"{self.format.upper()} holds no animation here: ask for "
+                f"{names_of(ANIMATED_FORMATS)}, or leave out frames=all"
+            )
+        if self.max_bytes is not None:
+            raise ValueError("max_bytes is for still pictures: leave it out, or frames=all")
 
     def label(self) -> str:
         parts = ["convert"]
@@ -94,10 +118,13 @@ class Convert(Operation):
             parts.append("progressive")
         if self.max_bytes is not None:
             parts.append(f"{self.max_bytes}b")
+        if self.frames == "all":
+            parts.append("animated")
         return "-".join(parts)
 
     def encoding(self) -> Encoding:
-        return Encoding(self.format, self.quality, bool(self.progressive), self.max_bytes)
+        searched = self.max_bytes
+        return Encoding(self.format, self.quality, bool(self.progressive), searched, self.frames)
 
 
 def is_encoded_quality(text: str) -> bool:

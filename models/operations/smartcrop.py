@@ -30,6 +30,7 @@ class SmartCrop(Operation):
     """Cut a picture to a shape or a size around what stands out in it."""
 
     op: ClassVar[str] = "smartcrop"
+    follows_content: ClassVar[bool] = True
     mixes_neighbours: ClassVar[bool] = True
     same_frame: ClassVar[bool] = False
     shorthand: ClassVar[str | None] = "ratio"

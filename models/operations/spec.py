@@ -27,18 +27,23 @@ EncodedQuality = int | Literal["lossless"] | None
 """Of a result's file: 1 to 100; lossless, as WebP can be; None: the format's default."""
 
 
+Frames = Literal["first", "all"]
+"""Of an animation: its first frame as a still picture, or all of them."""
+
+
 @dataclass(frozen=True)
 class Encoding:
     """The format and quality of results; what ``format`` PNG has is always lossless.
 
     ``progressive``: of a JPEG. ``max_bytes``: the file has at most as many; ``quality`` is then the
-    highest that is tried.
+    highest that is tried. ``frames``: which of an animation it holds.
     """
 
     format: OutputFormat
     quality: EncodedQuality = None
     progressive: bool = False
     max_bytes: int | None = None
+    frames: Frames = "first"
 
 
 class Operation(BaseModel):
@@ -74,6 +79,10 @@ class Operation(BaseModel):
     later: ClassVar[frozenset[str]] = frozenset()
     """Parameters that came after the first release: documents leave them out where they are not
     asked for, so that the fingerprints of older results stay the same."""
+
+    follows_content: ClassVar[bool] = False
+    """Whether it looks at the picture to decide which part to keep: frames of an animation would
+    not stay where they are."""
 
     same_frame: ClassVar[bool] = True
     """Whether the result shows the whole original, so that a page can lay one over the other."""

@@ -22,6 +22,9 @@ _EXTRA_DECODERS: frozenset[InputFormat] = frozenset({"heic"})
 """Formats that a worker decodes only with a package that it may lack."""
 
 
+_ANIMATIONS = "animations"  # that are kept; older workers use the first frame
+
+
 class Abilities(BaseModel):
     """Of a worker: what it has; of a task: what it needs.
 
@@ -48,6 +51,7 @@ class Abilities(BaseModel):
             _pipeline(),
             *(_encoder(writing, output) for output in MEDIA_TYPES),
             _precision(settings),
+            _ANIMATIONS,
             *map(_network, catalogue.available()),
             *map(_decoder, _EXTRA_DECODERS & {*decoded_formats()}),
         }
@@ -66,15 +70,17 @@ class Abilities(BaseModel):
         size: tuple[int, int],
         result_sizes: Sequence[tuple[int, int]],
         kind: InputFormat = "png",
+        animated: bool = False,
     ) -> Abilities:
         """Return what a picture of ``size`` needs, by the settings of the service that promises.
 
-        ``kind``: its format.
+        ``kind``: its format. ``animated``: all its frames are kept; sizes are then those of all of
+        them, one below the other.
         """
         parts = {_pipeline(), _encoder(settings.encoding.encoder_settings, output)}
         if weights:
             parts |= {_precision(settings), *map(_network, weights)}
-        parts |= {*map(_decoder, _EXTRA_DECODERS & {kind})}
+        parts |= {*map(_decoder, _EXTRA_DECODERS & {kind})} | ({_ANIMATIONS} if animated else set())
         return cls(
             parts=tuple(sorted(parts)),
             pixels=size[0] * size[1],

@@ -174,7 +174,7 @@ def _pipeline(submission: SubmissionRequest) -> Sequence[Operation]:
         unknown = ", ".join(f"{name[:40]!a}" for name in fields)
         raise BadParameter(
             f"unknown field {unknown}; known: operations, preset, format, quality, progressive, "
-            "max_bytes, email, callback_url, report, metadata "
+            "max_bytes, frames, email, callback_url, report, metadata "
             "(parameters belong to their operation)",
             parameter=next(iter(fields))[:40],
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-from models.images.inspect import ACCEPTED_FORMATS, FORMAT_BY_EXTENSION, InputFormat, names_of
+from models.images.inspect import ACCEPTED_FORMATS, RESULT_FORMATS, InputFormat, names_of
 from models.images.metadata import METADATA, MetadataChoice
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import list_form
+from models.operations.spec import Frames
 from models.outbound.url import MAX_URL_CHARACTERS
 from models.outbox.email_address import MAX_CHARACTERS
 from models.presets import NAME_PATTERN
@@ -190,9 +191,10 @@ def _common_fields(settings: UploadSettings) -> dict[str, Schema]:
     return {
         "format": {
             "type": "string",
-            "enum": [*FORMAT_BY_EXTENSION, "auto", ""],
+            "enum": [*RESULT_FORMATS, "auto", ""],
             "description": "Format of the results; empty or missing: that of the image, or PNG if "
-            f"it is none of these (of HEIC without alpha JPEG). {_AUTO}",
+            "it is none of these or a GIF (of HEIC without alpha JPEG). gif needs frames=all. "
+            f"{_AUTO}",
         },
         "quality": {
             "anyOf": [
@@ -211,6 +213,12 @@ def _common_fields(settings: UploadSettings) -> dict[str, Schema]:
             "anyOf": [{"type": "integer", "minimum": 1}, {"type": "string", "const": ""}],
             "description": "Most bytes of each result in JPEG, WebP or AVIF: the highest quality "
             "that fits is searched for.",
+        },
+        "frames": {
+            "type": "string",
+            "enum": [*get_args(Frames), ""],
+            "description": "all: an animated GIF, WebP or PNG keeps its frames, in its own format "
+            "or in the WebP, GIF or PNG that format says; empty or missing: the first of them.",
         },
         "email": {
             "anyOf": [

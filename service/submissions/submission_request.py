@@ -27,6 +27,7 @@ from service.query import (
     flag,
     preferred_format,
     read_format,
+    read_frames,
     wait_seconds,
     wants_image_redirect,
 )
@@ -144,13 +145,16 @@ class SubmissionRequest:
         given = fields.pop("format", "")
         self.negotiated = auto
         if auto:
-            self.format = preferred_format(self.request)
+            animated = fields.get("frames", "").lower() == "all"
+            self.format = preferred_format(self.request, animated)
         elif given:
             self.format = read_format(given)
         if "format" in own or "quality" not in own or is_encoded_quality(fields.get("quality", "")):
             self.encoding["quality"] = fields.pop("quality", "")
         for name in ("progressive", "max_bytes"):
             self.encoding[name] = fields.pop(name, "")
+        frames = read_frames(fields.pop("frames", ""))
+        self.encoding["frames"] = "" if frames == "first" else frames
 
     def operation(self, op: str) -> Sequence[Operation]:
         """Return ``op`` with the fields that are left; none for a convert to ``format=auto``."""
@@ -197,8 +201,13 @@ class SubmissionRequest:
 
     async def _create_task(self, file: IncomingFile, operations: Sequence[Operation]) -> Task:
         await file.validate()
-        output = self.format or final_encoding(operations, file.header.format).format
         encoding = {name: value for name, value in self.encoding.items() if value}
+        usual = file.header.format
+        if "frames" in encoding and file.header.frames > 1 and file.header.kind == "gif":
+            usual = "gif"
+        output = self.format or final_encoding(operations, usual).format
+        if file.header.frames == 1 and output != "gif":
+            encoding.pop("frames", None)  # a picture without further frames is the same task
         if encoding or not operations:
             operations = [*operations, parse("convert", {"format": output, **encoding})]
         client, owner = client_id(self.request), identity(self.request).owner

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 from aiohttp import web
 from bson import ObjectId
 
-from models import memory_estimate, work_estimate
+from models import animation, memory_estimate, work_estimate
 from models.auth.visibility import View
 from models.errors import OriginalGone
 from models.images.inspect import OutputFormat, check_side
@@ -18,7 +18,7 @@ from models.images.metadata import MetadataChoice
 from models.networks.catalogue import Catalogue
 from models.operations import Operation
 from models.operations.fingerprint import fingerprint
-from models.operations.steps import result_count, result_sizes
+from models.operations.steps import final_encoding, result_count, result_sizes
 from models.redis.queue import Queue
 from models.redis.rate_limiter import RateLimiter
 from models.result_bytes import most_bytes
@@ -84,7 +84,8 @@ class TaskCreator:
         name are the same task with a second name.
 
         Raises:
-            BadParameter: a network is not available, or the image is too small for an operation.
+            BadParameter: a network is not available, the image is too small for an operation, or
+                see ``models.animation.check``.
             TooManyPixels: the result would be too large.
             TooMuchMemory: the task would need too much memory.
             TooLarge: the results would take too many bytes.
@@ -99,6 +100,11 @@ class TaskCreator:
         )
         for size in sizes:
             check_side(*size, output)
+        limits, encoding = self.settings.uploads, final_encoding(operations, output)
+        frames = animation.check(
+            header, operations, encoding, sizes, limits.max_pixels, limits.max_output_pixels
+        )
+        sizes *= frames
         spec.most_bytes = most_bytes(header, operations, output, sizes, spec.metadata)
         parts = work_estimate.estimate(header, operations, output, sizes)
         prices = await self.store.measured_tasks.prices()
@@ -117,8 +123,11 @@ class TaskCreator:
             spec.metadata,
             self.settings.networks.upscale_precision,
         )
-        size = (header.width, header.height)
-        spec.needs = Abilities.for_task(self.settings, output, weights, size, sizes, header.kind)
+        size = (header.width, header.height * frames)
+        together = [(width, height * frames) for width, height in sizes]
+        spec.needs = Abilities.for_task(
+            self.settings, output, weights, size, together, header.kind, animated=frames > 1
+        )
         lock = self._locks.setdefault(spec.fingerprint, asyncio.Lock())
         async with lock:
             return await self._create_or_reuse(spec)

@@ -99,7 +99,7 @@ class PictureTools:
             "path": self._root.copy_out(path, job.folder, path.name),
             "width": header.width,
             "height": header.height,
-            "format": header.format,
+            "format": header.kind,
             "bytes": path.stat().st_size,
             "notes": notes,
         }

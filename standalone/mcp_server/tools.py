@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any, get_args
 
-from models.images.inspect import OutputFormat
+from models.images.inspect import FORMAT_BY_EXTENSION
 from models.images.metadata import METADATA, MetadataChoice
 from models.networks.catalogue import Catalogue
 from models.operations import OPERATIONS
@@ -31,7 +31,7 @@ _OWN: dict[str, Schema] = {
     },
     "format": {
         "type": "string",
-        "enum": list(get_args(OutputFormat)),
+        "enum": list(dict.fromkeys(FORMAT_BY_EXTENSION.values())),
         "description": "Format of the results. Default: that of the picture.",
     },
     "metadata": {"type": "string", "enum": list(get_args(MetadataChoice)), "description": METADATA},

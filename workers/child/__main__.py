@@ -163,7 +163,13 @@ def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO)
     try:
         pipeline = Pipeline(
             [load(document) for document in request.operations],
-            Encoding(request.format, request.quality, request.progressive, request.max_bytes),
+            Encoding(
+                request.format,
+                request.quality,
+                request.progressive,
+                request.max_bytes,
+                "all" if request.frames > 1 else "first",
+            ),
             catalogue,
             limits,
             progress,

@@ -21,6 +21,7 @@ class Request:
     ``keep``: see ``workers.pipeline``. ``memory_bytes``: predicted need; None: no limit.
     ``threads``: for one operation. ``result_count``: number of results that the operations make.
     ``metadata``: what results keep of it. ``step_seconds``: see ``workers.pipeline``.
+    ``frames``: of an animation that is kept; 1: a still picture.
     """
 
     source: str
@@ -39,3 +40,4 @@ class Request:
     result_count: int = 1
     metadata: MetadataChoice = "none"
     step_seconds: Sequence[float] = ()
+    frames: int = 1

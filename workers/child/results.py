@@ -49,11 +49,14 @@ def collect(message: Message, request: Request, child_folder: Path) -> dict[str,
     made = [(written, request.format) for written in message.results]
     made += [(written, "png") for written in message.kept.values()]
     for number, (written, kind) in enumerate(made, 1):
-        _collect_file(written, kind, child_folder, Path(request.folder) / f"collect-{number}")
+        copy = Path(request.folder) / f"collect-{number}"
+        _collect_file(written, kind, child_folder, copy, request.frames)
     return message.model_dump()
 
 
-def _collect_file(made: WrittenFile, kind: OutputFormat, child_folder: Path, copy: Path) -> None:
+def _collect_file(
+    made: WrittenFile, kind: OutputFormat, child_folder: Path, copy: Path, frames: int
+) -> None:
     path = Path(made.path)
     if path.parent != child_folder or path.name in {"", ".."} or "\0" in path.name:
         raise ProtocolError("a file outside the child's folder")
@@ -65,7 +68,7 @@ def _collect_file(made: WrittenFile, kind: OutputFormat, child_folder: Path, cop
         raise ProtocolError("a SHA-256 that does not match the bytes")
     try:
         with copy.open("rb") as file:
-            width, height = result_size(file, kind)
+            width, height = result_size(file, kind, frames)
             _check_end(file, kind)
     except AppError as error:
         raise ProtocolError(f"not a {kind} file: {error.detail}") from None

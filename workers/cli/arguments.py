@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from models.images.inspect import FORMAT_BY_EXTENSION, OutputFormat
+from models.images.inspect import FORMAT_BY_EXTENSION, RESULT_FORMATS, OutputFormat
 from models.images.metadata import MetadataChoice
 from models.operations import Operation, parse
 from models.operations.steps import final_encoding, read_pipeline, result_count
@@ -92,11 +92,11 @@ def _output_format(
 ) -> OutputFormat:
     """Return the format of the one output file; suffix, --format and operations must agree."""
     suffix = target.suffix.lower().lstrip(".")
-    from_suffix = FORMAT_BY_EXTENSION.get(suffix)
+    animated = final_encoding(operations, requested or "png").format == "gif"
+    known = RESULT_FORMATS if animated else FORMAT_BY_EXTENSION
+    from_suffix = known.get(suffix)
     if from_suffix is None and (suffix or requested is None):
-        raise UsageError(
-            f"{target}: the output name must end in one of {', '.join(FORMAT_BY_EXTENSION)}"
-        )
+        raise UsageError(f"{target}: the output name must end in one of {', '.join(known)}")
     default = requested or from_suffix or "png"
     written = final_encoding(operations, default).format
     for other in (from_suffix, requested):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from workers.imaging import (
 from workers.imaging.out_of_memory import is_out_of_memory
 from workers.imaging.picture import Picture, Samples
 
-_GRAY_MODES = frozenset({"1", "L", "LA", "La", "I;16"})
+GRAY_MODES = frozenset({"1", "L", "LA", "La", "I;16"})
 _GRAY_KEY_SCALE = {"L;2": 85, "L;4": 17}
 _PLAIN_ALPHA = {"La": "LA", "RGBa": "RGBA"}  # of modes whose colours are weighted by alpha
 _UPRIGHT: dict[Orientation, Callable[[Samples], Any]] = {
@@ -71,57 +72,64 @@ def decode(
         BadImage: the data is corrupt.
         TooManyPixels: more than ``max_pixels``.
     """
+    with refusing_damage(path, max_pixels), decoders.open_image(path, max_pixels) as file:
+        check_pixels(file.width, file.height, max_pixels, what="the picture", setting="MAX_PIXELS")
+        stored = str(file.tile[0].args) if file.tile else ""
+        few = file.mode in {"1", "P"} or stored in _GRAY_KEY_SCALE
+        full = _draft(file, minimum_size) if minimum_size else None
+        deep = _load(file, path)
+        # Read after load(): a PNG may carry EXIF and XMP after its pixels.
+        exif = metadata.exif_of(file)
+        orientation_tag = read_orientation(exif)
+        gray = file.mode in GRAY_MODES or stored in depth16.GRAY_MODES
+        gray = gray if deep is None else deep.pixels.ndim == 2
+        space = colour_space.read(file, path, exif, gray)
+        kept = metadata.read(file, keep)
+        file_notes = (*losses.read(file, path), *space.notes, *kept.notes)
+        printed = resolution.read(file, exif)
+        if printed is not None and orientation_tag >= 5:
+            printed = printed.turned()
+        if deep is None and stored in depth16.RAW_MODES:
+            deep = depth16.read(file, stored, path)
+        icc = space.icc
+        picture = replace(deep, icc=icc) if deep else read_pixels(file, stored, icc)
+        del deep
+        picture = upright(picture, orientation_tag)  # frees the picture as stored
+        heif_file.check_size(file, path, picture.size)
+        picture = space.apply(picture)
+        box = full and _content_box(picture.size, full, orientation_tag)
+        return replace(
+            picture,
+            full_size=full,
+            content_box=box,
+            resolution=printed,
+            metadata=kept,
+            few_colours=few,
+            jpeg_quality=None if full else jpeg_quality.read(file),
+            notes=file_notes,
+        )
+
+
+@contextmanager
+def refusing_damage(path: Path, max_pixels: int, what: str = "the picture") -> Iterator[None]:
+    """Turn whatever a decoder raises for the file at ``path`` into an error for users.
+
+    ``what``: cannot be decoded then.
+    """
     try:
-        with decoders.open_image(path, max_pixels) as file:
-            check_pixels(
-                file.width, file.height, max_pixels, what="the picture", setting="MAX_PIXELS"
-            )
-            stored = str(file.tile[0].args) if file.tile else ""
-            few = file.mode in {"1", "P"} or stored in _GRAY_KEY_SCALE
-            full = _draft(file, minimum_size) if minimum_size else None
-            deep = _load(file, path)
-            # Read after load(): a PNG may carry EXIF and XMP after its pixels.
-            exif = metadata.exif_of(file)
-            orientation_tag = read_orientation(exif)
-            gray = file.mode in _GRAY_MODES or stored in depth16.GRAY_MODES
-            gray = gray if deep is None else deep.pixels.ndim == 2
-            space = colour_space.read(file, path, exif, gray)
-            kept = metadata.read(file, keep)
-            file_notes = (*losses.read(file, path), *space.notes, *kept.notes)
-            printed = resolution.read(file, exif)
-            if printed is not None and orientation_tag >= 5:
-                printed = printed.turned()
-            if deep is None and stored in depth16.RAW_MODES:
-                deep = depth16.read(file, stored, path)
-            icc = space.icc
-            picture = replace(deep, icc=icc) if deep else _read_pixels(file, stored, icc)
-            del deep
-            picture = _upright(picture, orientation_tag)  # frees the picture as stored
-            heif_file.check_size(file, path, picture.size)
-            picture = space.apply(picture)
-            box = full and _content_box(picture.size, full, orientation_tag)
-            return replace(
-                picture,
-                full_size=full,
-                content_box=box,
-                resolution=printed,
-                metadata=kept,
-                few_colours=few,
-                jpeg_quality=None if full else jpeg_quality.read(file),
-                notes=file_notes,
-            )
-    except (TooManyPixels, MemoryError):
+        yield
+    except (BadImage, TooManyPixels, MemoryError):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise decoders.too_many_pixels(path, max_pixels) from None
     except UnidentifiedImageError:
         raise BadImage(
-            "the picture cannot be decoded: its header is broken, or of a kind that is not decoded"
+            f"{what} cannot be decoded: its header is broken, or of a kind that is not decoded"
         ) from None
     except Exception as error:  # Pillow's decoders raise many kinds on hostile bytes
         if is_out_of_memory(error):
             raise
-        raise BadImage(f"the picture cannot be decoded: {decoders.reason(error)}") from None
+        raise BadImage(f"{what} cannot be decoded: {decoders.reason(error)}") from None
 
 
 def _load(file: ImageFile.ImageFile, path: Path) -> Picture | None:
@@ -166,7 +174,8 @@ def _content_box(
     return (left, top, left + width, top + height)
 
 
-def _upright(picture: Picture, orientation_tag: Orientation) -> Picture:
+def upright(picture: Picture, orientation_tag: Orientation) -> Picture:
+    """Return ``picture`` turned as its EXIF orientation says."""
     turn = _UPRIGHT.get(orientation_tag)
     if turn is None:
         return picture
@@ -174,11 +183,15 @@ def _upright(picture: Picture, orientation_tag: Orientation) -> Picture:
     return replace(picture, pixels=np.asarray(turn(picture.pixels)), alpha=alpha)
 
 
-def _read_pixels(file: Image.Image, stored: str, icc: bytes | None) -> Picture:
+def read_pixels(file: Image.Image, stored: str, icc: bytes | None) -> Picture:
+    """Return the loaded ``file`` of 8 bits a sample; ``stored``: how its decoder names them."""
     # Pillow scales the samples of 2 or 4 bits of a PNG, but not the transparent gray (tRNS).
     key = file.info.get("transparency")
     if isinstance(key, int) and stored in _GRAY_KEY_SCALE:
         file.info["transparency"] = key * _GRAY_KEY_SCALE[stored]
+        picture = _to_picture(file, icc)
+        file.info["transparency"] = key  # the next frame has the same
+        return picture
     return _to_picture(file, icc)
 
 
@@ -191,7 +204,7 @@ def _to_picture(image: Image.Image, icc: bytes | None) -> Picture:
         image = image.convert("LA")
     elif "transparency" in image.info and image.mode in {"P", "RGB"}:
         image = image.convert("RGBA")
-    gray = image.mode in _GRAY_MODES
+    gray = image.mode in GRAY_MODES
     transparent = image.has_transparency_data
     alpha = np.asarray(image.convert("RGBA").getchannel("A"), np.uint8) if transparent else None
     if gray:

@@ -15,7 +15,7 @@ from workers.imaging.picture import Picture
 from workers.imaging.png_chunks import chunk
 from workers.imaging.resolution import exif_numbers
 
-_NAMES = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "avif": "AVIF"}
+_NAMES = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "avif": "AVIF", "gif": "GIF"}
 _IN_EXIF = frozenset({"webp", "avif"})  # formats whose only place for a resolution is EXIF
 _XMP_KEYWORD = b"XML:com.adobe.xmp\0\0\0\0\0"  # not compressed, no language (PNG, 11.3.3.4)
 _PHOTOSHOP = b"Photoshop 3.0\0"
@@ -60,6 +60,9 @@ class Embedding:
         iptc = kept.iptc if encoding.format == "jpeg" else b""
         if kept.iptc and not iptc:
             said.append(notes.UNHELD_METADATA.format("IPTC", name))
+        if encoding.format == "gif":
+            held = {"EXIF": kept.exif, "XMP": kept.xmp}
+            said += [notes.UNHELD_METADATA.format(each, name) for each in held if held[each]]
         return cls(picture.icc, exif, kept.xmp, iptc, jfif, phys, tuple(said))
 
     def png_chunks(self) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 CICP_UNKNOWN = "the file names colours (CICP) that are not known here: that was ignored"
+COLOURS_REDUCED = "colours were reduced to 256 in each frame: GIF has no more"
+DURATIONS = "durations of frames were rounded to hundredths of a second, at least two, as in GIF"
 EMBEDDED_PREVIEW = "the embedded preview (thumbnail) was dropped"
 FIRST_FRAME = "only the first frame of the animation was used"
 FIRST_PAGE = "only the first page of the file was used"
@@ -11,6 +13,7 @@ FURTHER_PICTURES = "the file holds {} pictures (MPO): only the first was used"
 GAIN_MAP = "the gain map for high dynamic range was dropped: the result is the picture without it"
 GAMMA = "the file's gamma was applied: the result is sRGB"
 GRAY_PROFILE = "the gray colour profile was applied: {} has no gray, so the result is sRGB"
+HALF_TRANSPARENT = "half-transparent pixels became opaque or transparent: GIF has no others"
 HDR = (
     "high dynamic range (HDR, {}) was converted to sRGB (SDR): 203 cd/m2 is near white, 1000 cd/m2 "
     "is white, as docs/pictures.md says"
@@ -24,6 +27,7 @@ NARROW_RANGE = "samples of the narrow (video) range were widened to the full ran
 ON_WHITE = "transparent areas were placed on white"
 PRIMARIES_ALONE = "the file names primaries (cHRM) without a gamma: they were ignored"
 PRIMARIES_BROKEN = "the file names primaries (cHRM) that no colours can have: they were ignored"
+PROFILE_APPLIED = "the colour profile was applied: GIF has none, so the result is sRGB"
 PROFILE_BROKEN = "the colour profile was dropped: it is broken, cut short or for other uses"
 PROFILE_MISFIT = (
     "the colour profile was dropped: it is for another kind of samples (such as RGB in gray)"

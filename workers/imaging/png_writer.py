@@ -19,7 +19,7 @@ from workers.imaging.png_chunks import chunk
 from workers.imaging.png_filters import filter_rows
 from workers.imaging.png_layout import Layout
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _BAND_BYTES = _BAND_PIXELS = 1 << 18  # at once; see png_filters, and png_colours for the pixels
 _PIECE_BYTES = 1 << 16  # of a chunk, at least; the last may have fewer
 _FAST_LEVEL = 1  # PNG_LEVEL
@@ -73,14 +73,19 @@ def write(
     Raises:
         OSError: the disk is full.
     """
+    with path.open("wb") as file:
+        file.write(SIGNATURE + layout.header + chunks + layout.chunks)
+        for data in compressed(layout, level, few_colours=few_colours):
+            file.write(chunk(b"IDAT", data))
+        file.write(chunk(b"IEND", b""))
+
+
+def compressed(layout: Layout, level: int, *, few_colours: bool = False) -> Iterator[bytes]:
+    """Yield the compressed samples of a picture in pieces; see ``write``."""
     way = _way(layout, level, few_colours)
     step = max(1, min(_BAND_BYTES // layout.row_bytes, _BAND_PIXELS // layout.width))
     bands = (layout.rows(slice(top, top + step)) for top in range(0, layout.height, step))
-    with path.open("wb") as file:
-        file.write(_SIGNATURE + layout.header + chunks + layout.chunks)
-        for data in _compress(bands, layout.distance, way):
-            file.write(chunk(b"IDAT", data))
-        file.write(chunk(b"IEND", b""))
+    return _compress(bands, layout.distance, way)
 
 
 def _compress(bands: Iterable[Pixels], distance: int, way: _Way) -> Iterator[bytes]:

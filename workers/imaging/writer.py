@@ -21,8 +21,8 @@ from workers.imaging import depth16, icc_profile, notes, png_colours, png_layout
 from workers.imaging.embedding import Embedding
 from workers.imaging.picture import Picture, Pixels
 
-_WEBP_METHOD = 4  # 6 takes twice as long for files 3 % smaller, 2 half as long for 4 % larger
-_LOSSLESS_WEBP = {"lossless": True, "exact": True, "quality": 50}
+WEBP_METHOD = 4  # 6 takes twice as long for files 3 % smaller, 2 half as long for 4 % larger
+LOSSLESS_WEBP = {"lossless": True, "exact": True, "quality": 50}
 """exact: colours of hidden pixels, too. quality: the effort; 75 takes twice as long for the same
 size, 0 half as long for up to 2 % more."""
 _AVIF = {"speed": 8, "max_threads": 1}
@@ -60,7 +60,7 @@ def write(picture: Picture, encoding: Encoding, writing: EncoderSettings, path: 
         few = png_colours.reduce(picture) if picture.few_colours else None
         layout, chunks = few or png_layout.full(picture), carried.png_chunks()
         png_writer.write(path, layout, writing.png_level, chunks, few_colours=few is not None)
-        return _describe(picture, path, carried.notes)
+        return describe(picture, path, carried.notes)
     picture = depth16.reduce_to_8_bits(picture, notes.REDUCED_FOR_FORMAT)
     carried = Embedding.of(picture, encoding)
     encode, said = _ENCODERS[encoding.format](picture, carried, encoding, writing)
@@ -72,7 +72,7 @@ def write(picture: Picture, encoding: Encoding, writing: EncoderSettings, path: 
         if found != quality:
             said = (*said, notes.QUALITY_FOUND.format(found, encoding.max_bytes))
     path.write_bytes(data)
-    return _describe(picture, path, (*carried.notes, *said))
+    return describe(picture, path, (*carried.notes, *said))
 
 
 def _search(encode: Encode, quality: int, max_bytes: int, picture: Picture) -> tuple[int, bytes]:
@@ -103,7 +103,7 @@ def _search(encode: Encode, quality: int, max_bytes: int, picture: Picture) -> t
     return found
 
 
-def _describe(picture: Picture, path: Path, more_notes: tuple[str, ...] = ()) -> Output:
+def describe(picture: Picture, path: Path, more_notes: tuple[str, ...] = ()) -> Output:
     with path.open("rb") as file:
         sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     size, all_notes = path.stat().st_size, (*picture.notes, *more_notes)
@@ -122,7 +122,7 @@ def _jpeg_encoder(
 
     def encode(quality: EncodedQuality) -> bytes:
         with _buffer(picture.width * picture.height if encoding.progressive else 0):
-            data = _encode_with_pillow(image, "JPEG", quality=quality, **options)
+            data = encode_with_pillow(image, "JPEG", quality=quality, **options)
         return carried.with_density(data)
 
     return encode, () if picture.alpha is None else (notes.ON_WHITE,)
@@ -143,11 +143,11 @@ def _webp_encoder(
     picture: Picture, carried: Embedding, encoding: Encoding, writing: EncoderSettings
 ) -> tuple[Encode, tuple[str, ...]]:
     """Return the encoder of a WebP, which has no gray: there it becomes sRGB."""
-    image, options, said = _coloured(picture, carried, "WebP")
+    image, options, said = coloured(picture, carried, "WebP")
 
     def encode(quality: EncodedQuality) -> bytes:
-        asked = _LOSSLESS_WEBP if quality == "lossless" else {"quality": quality}
-        return _encode_with_pillow(image, "WEBP", **options, **asked, method=_WEBP_METHOD)
+        asked = LOSSLESS_WEBP if quality == "lossless" else {"quality": quality}
+        return encode_with_pillow(image, "WEBP", **options, **asked, method=WEBP_METHOD)
 
     return encode, said
 
@@ -161,13 +161,13 @@ def _avif_encoder(
     if gray:
         image, options = Image.fromarray(picture.pixels), carried.pillow_options()
     else:
-        image, options, said = _coloured(picture, carried, "AVIF with alpha")
+        image, options, said = coloured(picture, carried, "AVIF with alpha")
     if carried.exif:
         options["exif"] = _WholeExif(carried.exif)
     subsampling = "4:0:0" if gray else "4:4:4"
 
     def encode(quality: EncodedQuality) -> bytes:
-        return _encode_with_pillow(
+        return encode_with_pillow(
             image, "AVIF", **options, **_AVIF, quality=quality, subsampling=subsampling
         )
 
@@ -195,7 +195,7 @@ class _WholeExif(Image.Exif):
         return self._block
 
 
-def _coloured(
+def coloured(
     picture: Picture, carried: Embedding, name: str
 ) -> tuple[Image.Image, dict[str, Any], tuple[str, ...]]:
     """Return the image in RGB or RGBA with its options: a gray profile would not fit, so gray
@@ -225,7 +225,7 @@ def _rgb(pixels: Pixels) -> Pixels:
     return pixels if pixels.ndim == 2 else np.asarray(pixels[:, :, ::-1], np.uint8)
 
 
-def _encode_with_pillow(image: Image.Image, kind: str, **options: Any) -> bytes:
+def encode_with_pillow(image: Image.Image, kind: str, **options: Any) -> bytes:
     """Encode in memory: in a file, Pillow tells a full disk no better than a bad picture."""
     buffer = io.BytesIO()
     try:

@@ -12,6 +12,7 @@ from typing import Any, get_args
 import structlog
 
 from models import memory_estimate, work_estimate
+from models.animation import count_frames
 from models.error_members import from_document
 from models.images.inspect import ImageHeader, InputFormat, OutputFormat, inspect
 from models.operations import Operation, load
@@ -47,7 +48,7 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
         source = folder / "original"
         began = time.monotonic()
         # An intermediate result carries no metadata.
-        reusable = task.metadata == "none"
+        reusable = task.metadata == "none" and output.frames == "first"
         prefixes = reusable_prefixes(worker, task, operations) if reusable else {}
         # A report must measure every operation.
         skipped, notes = await fetch_input(
@@ -81,6 +82,7 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
             result_count=result_count(operations),
             metadata=task.metadata,
             step_seconds=_step_seconds(header, operations[skipped:], output.format),
+            frames=count_frames(header, operations, output.format),
         )
         began = time.monotonic()
         async with worker.memory.reserve(need, short=task.work.short):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from models import memory_estimate
+from models.animation import count_frames
 from models.error_members import from_document
 from models.errors import AppError, InsufficientResources, InternalError, TooLarge, WorkerCrashed
 from models.files_below import open_file, open_folder
@@ -197,6 +198,7 @@ class Watcher:
                 memory_bytes=need,
                 result_count=count,
                 metadata=order.metadata,
+                frames=count_frames(header, order.operations, encoding.format),
             )
             async with memory.reserve(need):
                 message = await self.children.run(request, lambda *_: None)

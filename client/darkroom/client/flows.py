@@ -39,6 +39,7 @@ class Options(TypedDict, total=False):
     """Of the file, not of a network: that is a parameter of Upscale."""
     progressive: bool
     max_bytes: int
+    frames: Literal["first", "all"]
     metadata: Literal["none", "safe", "all"]
     report: bool
     callback_url: str

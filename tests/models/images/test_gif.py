@@ -38,9 +38,12 @@ def by_hand(screen: tuple[int, int], frame: tuple[int, int, int, int]) -> bytes:
     return head + b"," + struct.pack("<HHHHB", *frame, 0) + b"\x02\x02\x44\x01\x00;"
 
 
-@pytest.mark.parametrize("data", [gif(), gif(3), gif(interlace=1), gif(2, comment=b"x" * 3000)])
-def test_headers(data: bytes) -> None:
-    assert look(data) == ImageHeader("gif", 41, 29)
+@pytest.mark.parametrize(
+    ("data", "frames"),
+    [(gif(), 1), (gif(3), 3), (gif(interlace=1), 1), (gif(2, comment=b"x" * 3000), 2)],
+)
+def test_headers(data: bytes, frames: int) -> None:
+    assert look(data) == ImageHeader("gif", 41, 29, 8, 4, frames=frames)
     assert look(data).format == "png"
 
 

@@ -102,12 +102,12 @@ def test_documents_and_labels() -> None:
     assert document("convert", format="jpeg", quality="80", progressive="0") == expected
 
 
-@pytest.mark.parametrize("value", ["", "bmp", "gif", "image/png", "nan", 3, *NO_VALUES])
+@pytest.mark.parametrize("value", ["", "bmp", "image/png", "nan", 3, *NO_VALUES])
 def test_invalid_formats_are_refused(value: Any) -> None:
     assert refusal("convert", format=value).startswith(
         "convert: format: true and false"
         if value is True
-        else "convert: format: Input should be 'png', 'jpeg', 'webp' or 'avif'"
+        else "convert: format: Input should be 'png', 'jpeg', 'webp', 'avif' or 'gif'"
     )
 
 
@@ -116,6 +116,24 @@ def test_invalid_formats_are_refused(value: Any) -> None:
 )
 def test_invalid_qualities_are_refused(value: Any) -> None:
     assert refusal("convert", format="jpeg", quality=value).startswith("convert: quality: ")
+
+
+def test_animations() -> None:
+    asked = parse("convert", {"format": "gif", "frames": "all"})
+    assert asked.label() == "convert-animated"
+    assert asked.encoding() == Encoding("gif", frames="all")
+    assert document("convert", format="png", frames="all")["frames"] == "all"
+    assert "frames" not in document("convert", format="png", frames="first")
+    assert "send frames=all, too" in refusal("convert", format="gif")
+    for each in ("jpeg", "avif"):
+        wrong = refusal("convert", format=each, frames="all")
+        assert f"{each.upper()} holds no animation here: ask for WEBP, GIF or PNG" in wrong
+    assert "256 colours" in refusal("convert", format="gif", frames="all", quality="80")
+    assert "never lossless" in refusal("convert", format="gif", frames="all", quality="lossless")
+    wrong = refusal("convert", format="webp", frames="all", max_bytes="1000")
+    assert "max_bytes is for still pictures" in wrong
+    for value in ("some", "", "1", *NO_VALUES):
+        assert refusal("convert", format="webp", frames=value).startswith("convert: frames: ")
 
 
 def test_refusals_say_what_would_pass() -> None:
