@@ -119,8 +119,8 @@ def read_frames(data: Bytes) -> int:
     """Return the frames of an animated PNG (third edition, 11.3.2), 1 of any other.
 
     ``read_size`` must have accepted it. A picture before the animation that is no part of it does
-    not count. Of the number that the file names and that of the frames that it has, the smaller
-    one counts. Only chunk headers are read.
+    not count. If the file names more frames than it has, one of those that are missing counts, so
+    that it does not pass for a whole one. Only chunk headers are read.
     """
     at, said, found = SIGNATURE_BYTES, 0, 0
     while (kind := data[at + 4 : at + 8]) not in {b"IEND", b""}:
@@ -130,7 +130,7 @@ def read_frames(data: Bytes) -> int:
             return 1
         found += kind == b"fcTL"
         at += 12 + int.from_bytes(data[at : at + 4], "big")
-    return max(1, min(said, found))
+    return max(1, min(said, found + 1))
 
 
 def read_result_size(data: Bytes, frames: int) -> tuple[int, int]:
