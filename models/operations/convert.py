@@ -27,7 +27,9 @@ class Convert(Operation):
     later: ClassVar[frozenset[str]] = frozenset({"progressive", "max_bytes", "frames"})
     example: ClassVar[Mapping[str, str]] = {"format": "webp", "quality": "80"}
 
-    format: OutputFormat = Field(description="Format of the result; jpg is jpeg.")
+    format: OutputFormat = Field(
+        description="Format of the result; jpg is jpeg, and gif needs frames=all."
+    )
     quality: Annotated[int, Field(ge=1, le=100)] | Literal["lossless"] | None = Field(
         None,
         description="Quality of a JPEG, WebP or AVIF, higher is larger, or lossless for a WebP; "

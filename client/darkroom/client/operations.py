@@ -229,8 +229,8 @@ class Convert(Operation):
     """Write a picture in another format or quality; its pixels are not touched."""
 
     op: ClassVar[str] = "convert"
-    format: Literal["png", "jpeg", "webp", "avif"]
-    """Format of the result; jpg is jpeg."""
+    format: Literal["png", "jpeg", "webp", "avif", "gif"]
+    """Format of the result; jpg is jpeg, and gif needs frames=all."""
     quality: int | Literal["lossless"] | None = None
     """Quality of a JPEG, WebP or AVIF, higher is larger, or lossless for a WebP; PNG is always
     lossless. By default as JPEG_QUALITY and WEBP_QUALITY say, and 75 for AVIF."""
@@ -240,6 +240,9 @@ class Convert(Operation):
     max_bytes: int | None = None
     """Most bytes of the file: the highest quality that fits is searched for, from quality
     downwards."""
+    frames: Literal["first", "all"] | None = None
+    """all: of an animated GIF, WebP or PNG all frames are kept, in a WebP, GIF or PNG; first: the
+    first of them. Default: first."""
 
 
 __all__ = [

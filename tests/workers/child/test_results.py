@@ -13,7 +13,7 @@ import pytest
 
 from models.images.inspect import OutputFormat
 from models.operations import Encoding
-from tests.support import images
+from tests.support import animations, images
 from tests.workers.imaging import encode
 from tests.workers.operations import bgr
 from workers.child.protocol import Progress, parse_message
@@ -119,6 +119,20 @@ def test_result_must_have_the_requested_format(kind: OutputFormat, own: Path) ->
             else:
                 with pytest.raises(ProtocolError, match=f"not a {requested} file"):
                     collect_message(message, own, format=requested)
+
+
+@pytest.mark.parametrize("kind", ["png", "webp", "gif"])
+def test_an_animation_has_the_frames_that_were_asked_for(kind: OutputFormat, own: Path) -> None:
+    data = animations.moving(kind.upper())
+    for frames in (1, 4, 5):
+        (own / "made").write_bytes(data)
+        message = succeeded_message(f"{own}/made", data=data)
+        if frames == 5:
+            (result,) = collect_message(message, own, format=kind, frames=frames)["results"]
+            assert result["bytes"] == len(data)
+        else:
+            with pytest.raises(ProtocolError, match=f"not a {kind} file"):
+                collect_message(message, own, format=kind, frames=frames)
 
 
 @pytest.mark.parametrize(
