@@ -6,12 +6,14 @@ them together: they are what a small file becomes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import get_args
 
 from models.errors import BadParameter, TooManyPixels
-from models.images.inspect import ImageHeader, OutputFormat
+from models.images.inspect import ImageHeader, OutputFormat, check_side
 from models.operations import OPERATIONS, Encoding, Operation, Size
-from models.operations.steps import final_encoding
+from models.operations.spec import Frames
+from models.operations.steps import final_encoding, result_sizes
 
 MAX_FRAMES = 2000
 """Of an animation that is kept: at 25 a second 80 seconds. Each takes time that its pixels do not
@@ -27,18 +29,20 @@ def check(
     header: ImageHeader,
     operations: Sequence[Operation],
     encoding: Encoding,
-    results: Sequence[Size],
     max_pixels: int,
     max_output_pixels: int,
-) -> int:
-    """Return how many frames are worked at, if the operations can be done with as many.
+) -> tuple[int, list[Size]]:
+    """Return how many frames are worked at, and the sizes of the results of one, if both may be.
 
-    ``encoding``: of the result. ``results``: the sizes of the results of one frame.
+    ``encoding``: of the results.
 
     Raises:
         BadParameter: an operation, the picture or the number of frames does not suit.
-        TooManyPixels: the frames have too many pixels together, or their results.
+        TooManyPixels: a result is too large, or the frames or their results are together.
     """
+    results = result_sizes(operations, (header.width, header.height), max_output_pixels)
+    for size in results:
+        check_side(*size, encoding.format)
     frames = header.frames if encoding.frames == "all" else 1
     if frames == 1:
         if encoding.format == "gif":
@@ -51,7 +55,7 @@ def check(
                 ),
                 parameter="format",
             )
-        return 1
+        return 1, results
     unsuited = next((each.op for each in operations if not _suits(type(each))), None)
     if unsuited is not None:
         known = [op for op, spec in OPERATIONS.items() if _suits(spec)]
@@ -78,7 +82,47 @@ def check(
     _check_pixels("picture", frames, (header.width, header.height), "MAX_PIXELS", max_pixels)
     for size in results:
         _check_pixels("result", frames, size, "MAX_OUTPUT_PIXELS", max_output_pixels)
-    return frames
+    return frames, results
+
+
+def choose_encoding(
+    header: ImageHeader,
+    operations: Sequence[Operation],
+    output: OutputFormat | None,
+    fields: Mapping[str, str],
+) -> tuple[OutputFormat, dict[str, str]]:
+    """Return the format of the results, and which of ``fields`` a ``convert`` to it gets.
+
+    ``output``: asked for, or None. Of a picture that is not animated frames=all says nothing, so
+    that its task is the same as without it.
+
+    Raises:
+        BadParameter: see ``read_frames``.
+    """
+    asked = {name: value for name, value in fields.items() if value}
+    keeps = read_frames(asked.pop("frames", "")) == "all"
+    usual = "gif" if keeps and header.kind == "gif" and header.frames > 1 else header.format
+    output = output or final_encoding(operations, usual).format
+    if keeps and (header.frames > 1 or output == "gif"):
+        asked["frames"] = "all"
+    return output, asked
+
+
+def read_frames(value: str) -> Frames:
+    """Return which frames of an animation a form asks for; empty is the first.
+
+    Raises:
+        BadParameter: it is another word.
+    """
+    known: tuple[Frames, ...] = get_args(Frames)
+    found = next((each for each in known if (value.strip().lower() or "first") == each), None)
+    if found is None:
+        raise BadParameter(
+            f"frames {value[:20]!a} is not supported; known: {', '.join(known)}",
+            parameter="frames",
+            known=list(known),
+        )
+    return found
 
 
 def _suits(spec: type[Operation]) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import get_args
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from models.animation import read_frames
 from models.errors import BadParameter
 from models.images.inspect import ANIMATED_FORMATS, MEDIA_TYPES, RESULT_FORMATS, OutputFormat
-from models.operations.spec import Frames
 from service.auth.identity import identity
 from service.http.request_body import is_picture
 from service.openapi.endpoint import Endpoint, declaration_of, parameter
@@ -134,13 +133,14 @@ def wants_image_redirect(request: web.Request) -> bool:
     }
 
 
-def preferred_format(request: web.Request, animated: bool = False) -> OutputFormat | None:
+def preferred_format(request: web.Request, frames: str = "") -> OutputFormat | None:
     """Return the smallest format that the Accept header names; None: as sent, which all can show.
 
-    ``animated``: of those that hold an animation. ``*/*`` and ``image/*`` name none: a program that
-    says nothing better gets what it sent.
+    ``frames``: as sent; all: of the formats that hold an animation. ``*/*`` and ``image/*`` name
+    none: a program that says nothing better gets what it sent.
     """
     named = accepted_types(request)
+    animated = read_frames(frames) == "all"
     kinds = [each for each in _SMALLEST_FIRST if each in ANIMATED_FORMATS or not animated]
     return next((each for each in kinds if MEDIA_TYPES[each] in named), None)
 
@@ -159,20 +159,3 @@ def read_format(value: str) -> OutputFormat:
             known=[*MEDIA_TYPES, AUTO_FORMAT],
         )
     return known
-
-
-def read_frames(value: str) -> Frames:
-    """Return which frames of an animation a form asks for; empty is the first.
-
-    Raises:
-        BadParameter: it is another word.
-    """
-    known: tuple[Frames, ...] = get_args(Frames)
-    found = next((each for each in known if (value.strip().lower() or "first") == each), None)
-    if found is None:
-        raise BadParameter(
-            f"frames {value[:20]!a} is not supported; known: {', '.join(known)}",
-            parameter="frames",
-            known=list(known),
-        )
-    return found

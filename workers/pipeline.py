@@ -147,8 +147,7 @@ class Pipeline:
     def _animate(self, source: Path, folder: Path, header: ImageHeader, max_pixels: int) -> Outputs:
         """Process each frame, one at a time, and encode it before the next is decoded."""
         limit, encoding = self._limits.max_output_pixels, self._encoding
-        sizes = result_sizes(self._operations, (header.width, header.height), limit)
-        count = animations.check(header, self._operations, encoding, sizes, max_pixels, limit)
+        count, _ = animations.check(header, self._operations, encoding, max_pixels, limit)
         tools = Tools(
             self._catalogue, self._limits.tile_pixels, lambda _: None, engine=self._engine
         )

@@ -86,6 +86,7 @@ class Convert(Operation):
             )
         if self.progressive and self.format != "jpeg":
             raise ValueError(f"progressive is for jpeg, not for {self.format}: leave it out")
+        self._check_animation()
         if self.max_bytes is not None and (
             self.format in {"png", "gif"} or self.quality == "lossless"
         ):
@@ -93,7 +94,6 @@ class Convert(Operation):
                 "max_bytes needs a quality that can be lowered: ask for jpeg, webp or avif, and "
                 "not for lossless"
             )
-        self._check_animation()
         return self
 
     def _check_animation(self) -> None:

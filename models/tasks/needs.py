@@ -70,21 +70,22 @@ class Abilities(BaseModel):
         size: tuple[int, int],
         result_sizes: Sequence[tuple[int, int]],
         kind: InputFormat = "png",
-        animated: bool = False,
+        frames: int = 1,
     ) -> Abilities:
         """Return what a picture of ``size`` needs, by the settings of the service that promises.
 
-        ``kind``: its format. ``animated``: all its frames are kept; sizes are then those of all of
-        them, one below the other.
+        ``kind``: its format. ``frames``: of an animation that is kept; limits count them together.
         """
         parts = {_pipeline(), _encoder(settings.encoding.encoder_settings, output)}
         if weights:
             parts |= {_precision(settings), *map(_network, weights)}
-        parts |= {*map(_decoder, _EXTRA_DECODERS & {kind})} | ({_ANIMATIONS} if animated else set())
+        parts |= {*map(_decoder, _EXTRA_DECODERS & {kind})} | (
+            {_ANIMATIONS} if frames > 1 else set()
+        )
         return cls(
             parts=tuple(sorted(parts)),
-            pixels=size[0] * size[1],
-            result_pixels=max((width * height for width, height in result_sizes), default=0),
+            pixels=size[0] * size[1] * frames,
+            result_pixels=frames * max((w * h for w, h in result_sizes), default=0),
         )
 
 

@@ -8,12 +8,13 @@ from contextlib import asynccontextmanager
 import structlog
 from aiohttp import web
 
+from models.animation import choose_encoding
 from models.errors import AppError, BadRequest, StoreUnavailable
 from models.images.inspect import OutputFormat
 from models.images.metadata import MetadataChoice, read_choice
 from models.operations import Operation, parse
 from models.operations.convert import is_encoded_quality
-from models.operations.steps import check_format, check_results, final_encoding
+from models.operations.steps import check_format, check_results
 from models.outbox.email_address import parse_email_address
 from models.tasks.group import Group, Member, group_progress
 from models.tasks.task import Task
@@ -27,7 +28,6 @@ from service.query import (
     flag,
     preferred_format,
     read_format,
-    read_frames,
     wait_seconds,
     wants_image_redirect,
 )
@@ -145,16 +145,13 @@ class SubmissionRequest:
         given = fields.pop("format", "")
         self.negotiated = auto
         if auto:
-            animated = fields.get("frames", "").lower() == "all"
-            self.format = preferred_format(self.request, animated)
+            self.format = preferred_format(self.request, fields.get("frames", ""))
         elif given:
             self.format = read_format(given)
         if "format" in own or "quality" not in own or is_encoded_quality(fields.get("quality", "")):
             self.encoding["quality"] = fields.pop("quality", "")
-        for name in ("progressive", "max_bytes"):
+        for name in ("progressive", "max_bytes", "frames"):
             self.encoding[name] = fields.pop(name, "")
-        frames = read_frames(fields.pop("frames", ""))
-        self.encoding["frames"] = "" if frames == "first" else frames
 
     def operation(self, op: str) -> Sequence[Operation]:
         """Return ``op`` with the fields that are left; none for a convert to ``format=auto``."""
@@ -201,13 +198,7 @@ class SubmissionRequest:
 
     async def _create_task(self, file: IncomingFile, operations: Sequence[Operation]) -> Task:
         await file.validate()
-        encoding = {name: value for name, value in self.encoding.items() if value}
-        usual = file.header.format
-        if "frames" in encoding and file.header.frames > 1 and file.header.kind == "gif":
-            usual = "gif"
-        output = self.format or final_encoding(operations, usual).format
-        if file.header.frames == 1 and output != "gif":
-            encoding.pop("frames", None)  # a picture without further frames is the same task
+        output, encoding = choose_encoding(file.header, operations, self.format, self.encoding)
         if encoding or not operations:
             operations = [*operations, parse("convert", {"format": output, **encoding})]
         client, owner = client_id(self.request), identity(self.request).owner

@@ -13,12 +13,12 @@ from bson import ObjectId
 from models import animation, memory_estimate, work_estimate
 from models.auth.visibility import View
 from models.errors import OriginalGone
-from models.images.inspect import OutputFormat, check_side
+from models.images.inspect import OutputFormat
 from models.images.metadata import MetadataChoice
 from models.networks.catalogue import Catalogue
 from models.operations import Operation
 from models.operations.fingerprint import fingerprint
-from models.operations.steps import final_encoding, result_count, result_sizes
+from models.operations.steps import final_encoding, result_count
 from models.redis.queue import Queue
 from models.redis.rate_limiter import RateLimiter
 from models.result_bytes import most_bytes
@@ -84,9 +84,8 @@ class TaskCreator:
         name are the same task with a second name.
 
         Raises:
-            BadParameter: a network is not available, the image is too small for an operation, or
-                see ``models.animation.check``.
-            TooManyPixels: the result would be too large.
+            BadParameter: a network is not available, or the image is too small for an operation.
+            BadParameter, TooManyPixels: see ``models.animation.check``.
             TooMuchMemory: the task would need too much memory.
             TooLarge: the results would take too many bytes.
             TooMuchWork: the work would take too long.
@@ -95,14 +94,9 @@ class TaskCreator:
         """
         operations, output, header = spec.operations, spec.output, spec.upload.header
         weights = [w for o in operations for w in o.weights(self.catalogue)]
-        sizes = result_sizes(
-            operations, (header.width, header.height), self.settings.uploads.max_output_pixels
-        )
-        for size in sizes:
-            check_side(*size, output)
-        limits, encoding = self.settings.uploads, final_encoding(operations, output)
-        frames = animation.check(
-            header, operations, encoding, sizes, limits.max_pixels, limits.max_output_pixels
+        encoding, limits = final_encoding(operations, output), self.settings.uploads
+        frames, sizes = animation.check(
+            header, operations, encoding, limits.max_pixels, limits.max_output_pixels
         )
         sizes *= frames
         spec.most_bytes = most_bytes(header, operations, output, sizes, spec.metadata)
@@ -123,10 +117,9 @@ class TaskCreator:
             spec.metadata,
             self.settings.networks.upscale_precision,
         )
-        size = (header.width, header.height * frames)
-        together = [(width, height * frames) for width, height in sizes]
+        size = (header.width, header.height)
         spec.needs = Abilities.for_task(
-            self.settings, output, weights, size, together, header.kind, animated=frames > 1
+            self.settings, output, weights, size, sizes, header.kind, frames
         )
         lock = self._locks.setdefault(spec.fingerprint, asyncio.Lock())
         async with lock:

@@ -30,15 +30,8 @@ def look(data: bytes) -> ImageHeader:
 
 def check(header: ImageHeader, *operations: Operation, **other: Any) -> int:
     asked = {"encoding": ALL, "max_pixels": LARGE, "max_output_pixels": LARGE, **other}
-    sizes = [(header.width, header.height)]
-    return animation.check(
-        header,
-        operations,
-        asked["encoding"],
-        sizes,
-        asked["max_pixels"],
-        asked["max_output_pixels"],
-    )
+    limits = asked["max_pixels"], asked["max_output_pixels"]
+    return animation.check(header, operations, asked["encoding"], *limits)[0]
 
 
 @pytest.mark.parametrize("kind", ["GIF", "WEBP", "PNG"])

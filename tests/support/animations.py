@@ -67,7 +67,11 @@ def plays(data: bytes) -> int:
 
 
 def bomb(count: int, width: int = 100, height: int = 100) -> bytes:
-    """Return a GIF whose frames of one colour take some bytes each."""
+    """Return a GIF whose frames of one colour take some bytes each; large ones are not whole."""
+    if width * height > 10_000:
+        head = b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)
+        frame = b"," + struct.pack("<HHHHB", 0, 0, width, height, 0) + b"\x02\x02\x44\x01\x00"
+        return head + frame * count + b";"
     one = images.encoded(Image.new("P", (width, height)), "GIF")
     start = one.index(b",", 13 + (3 << (one[10] & 7) + 1 if one[10] & 0x80 else 0))
     return one[:start] + one[start:-1] * count + b";"

@@ -85,7 +85,7 @@ async def test_refusals(open_to_all: Any) -> None:
 async def test_a_bomb_is_refused_before_anything_is_decoded(open_to_all: Any) -> None:
     bomb = animations.bomb(1500, 200, 200)
     data = images.form(bomb, "a.gif", width="10", frames="all")
-    body = await refused(await open_to_all.post("/resize", data=data), 413, "too_many_pixels")
+    body = await refused(await open_to_all.post("/resize", data=data), 422, "too_many_pixels")
     assert (body["setting"], body["measured"]) == ("MAX_PIXELS", 60_000_000)
 
 
