@@ -77,6 +77,35 @@ def bomb(count: int, width: int = 100, height: int = 100) -> bytes:
     return one[:start] + one[start:-1] * count + b";"
 
 
+def composed_png(
+    sides: tuple[int, int],
+    parts: list[tuple[tuple[int, int, int, int], tuple[int, int, int, int], int, int]],
+) -> bytes:
+    """Return an animated PNG by hand, of parts: (x, y, width, height), RGBA, disposal, blend.
+
+    The first one is stored with the size of the canvas, and what lies beside its part is empty.
+    """
+    header = struct.pack(">IIBBBBB", *sides, 8, 6, 0, 0, 0)
+    found = [b"\x89PNG\r\n\x1a\n", png_chunk(b"IHDR", header)]
+    found.append(png_chunk(b"acTL", struct.pack(">II", len(parts), 0)))
+    number = 0
+    for (x, y, width, height), colour, disposal, blend in parts:
+        canvas = np.zeros((sides[1], sides[0], 4), np.uint8)
+        canvas[y : y + height, x : x + width] = colour
+        place = (width, height, x, y) if number else (*sides, 0, 0)
+        pixels = canvas[y : y + height, x : x + width] if number else canvas
+        rows = np.insert(pixels.reshape(len(pixels), -1), 0, 0, axis=1)
+        data = zlib.compress(rows.tobytes())
+        control = struct.pack(">IIIIIHHBB", number, *place, 1, 10, disposal, blend)
+        found.append(png_chunk(b"fcTL", control))
+        if number:
+            found.append(png_chunk(b"fdAT", struct.pack(">I", number + 1) + data))
+        else:
+            found.append(png_chunk(b"IDAT", data))
+        number += 2 if number else 1
+    return b"".join([*found, png_chunk(b"IEND", b"")])
+
+
 def png_chunk(kind: bytes, body: bytes) -> bytes:
     """Return a chunk of a PNG with its checksum."""
     checksum = zlib.crc32(kind + body)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from models.images.exif import Orientation, read_orientation
 from models.images.inspect import ImageHeader
 from models.images.metadata import MetadataChoice
 from workers.imaging import (
+    apng_reader,
     codec,
     colour_space,
     decoders,
@@ -104,25 +107,37 @@ def changed_box(last: NDArray[np.uint8], canvas: NDArray[np.uint8]) -> Box:
 def _frames(
     file: ImageFile.ImageFile, path: Path, header: ImageHeader, keep: MetadataChoice
 ) -> Generator[Frame]:
-    # A PNG may hold a picture for programs that know no animations: it is not part of this one.
-    before = int(bool(getattr(file, "default_image", False)))
-    about: _About | None = None
-    for number in range(header.frames):
-        with _naming_frame(path, header, number + 1):
-            file.seek(before + number)
-            stored = str(file.tile[0].args) if file.tile else ""
-            file.load()
-            about = about or _About.of(file, path, keep)
-            picture = codec.read_pixels(file, stored, about.space.icc)
-            milliseconds = round(max(0, file.info.get("duration") or 0))
-            picture = about.space.apply(codec.upright(picture, about.orientation))
-        if picture.size != (header.width, header.height):
-            raise _past_canvas(header, number + 1)
-        yield Frame(
-            replace(about.first, pixels=picture.pixels, alpha=picture.alpha, icc=picture.icc),
-            milliseconds,
-        )
-        del picture
+    with _naming_frame(path, header, 1):
+        file.load()
+        about = _About.of(file, path, keep)
+    with closing(_composed(file, path)) as composed:
+        for number in range(1, header.frames + 1):
+            with _naming_frame(path, header, number):
+                picture, milliseconds = next(composed, None) or _missing()
+                picture = replace(picture, icc=about.space.icc)
+                picture = about.space.apply(codec.upright(picture, about.orientation))
+            if picture.size != (header.width, header.height):
+                raise _past_canvas(header, number)
+            yield Frame(
+                replace(about.first, pixels=picture.pixels, alpha=picture.alpha, icc=picture.icc),
+                round(max(0, milliseconds)),
+            )
+            del picture
+
+
+def _composed(file: ImageFile.ImageFile, path: Path) -> Generator[tuple[Picture, float]]:
+    """Yield (canvas, milliseconds) of each frame as stored."""
+    if file.format == "PNG":
+        yield from apng_reader.read_frames(path, file.size, file.mode in codec.GRAY_MODES)
+        return
+    for number in itertools.count():
+        file.seek(number)
+        file.load()
+        yield codec.read_pixels(file, "", None), file.info.get("duration") or 0
+
+
+def _missing() -> NoReturn:
+    raise ValueError("it is missing")
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from models.images.inspect import OutputFormat
 from models.images.metadata import MetadataChoice
 from models.networks.catalogue import Catalogue
 from models.operations import Encoding, Operation, parse
+from models.operations.spec import EncodedQuality
 from tests.support import animations, images
 from workers.imaging import notes
 from workers.imaging.writer import Output
@@ -40,7 +41,7 @@ def process(
     """Return the result of the pipeline with frames=all; a WebP is lossless."""
     (tmp_path / "original").write_bytes(data)
     progress = (lambda _: None) if told is None else told.append
-    quality = "lossless" if output == "webp" else None
+    quality: EncodedQuality = "lossless" if output == "webp" else None
     pipeline = Pipeline(
         operations,
         Encoding(output, quality, frames="all"),
@@ -101,25 +102,36 @@ def _nothing(_: float) -> None:
     pass
 
 
-def test_frames_of_a_part_are_composed(tmp_path: Path) -> None:
-    """Disposal and blending of the source: what is shown counts, not what is stored."""
-    ground = Image.new("RGBA", (20, 10), (0, 0, 255, 255))
-    part = Image.new("RGBA", (20, 10))
-    part.paste((255, 0, 0, 255), (5, 2, 9, 6))
-    source = images.encoded(
-        ground,
-        "PNG",
-        save_all=True,
-        append_images=[part, part],
-        blend=[0, 1, 1],
-        disposal=[0, 2, 0],
+@pytest.mark.parametrize("disposal", [0, 1, 2])
+def test_frames_of_a_part_are_composed(tmp_path: Path, disposal: int) -> None:
+    """Disposal and blending as the specification says: what is shown counts, not what is stored."""
+    blue, red, half = (0, 0, 255, 255), (255, 0, 0, 255), (200, 100, 0, 128)
+    source = animations.composed_png(
+        (20, 10),
+        [
+            ((0, 0, 10, 10), blue, 0, 0),  # the right half stays empty
+            ((5, 2, 10, 4), half, disposal, 1),
+            ((0, 8, 1, 1), red, 0, 1),
+        ],
     )
-    wanted = animations.frames(source)
+    found = [canvas for canvas, _ in animations.frames(process(tmp_path, source, "png")[0])]
+    assert len(found) == 3
+    assert tuple(found[0][3, 3]) == tuple(found[1][0, 0]) == blue
+    assert tuple(found[0][3, 12]) == (0, 0, 0, 0)
+    over = (100, 50, 127, 255)  # half of each, opaque as what is below
+    assert tuple(found[1][3, 7]) == over and tuple(found[1][3, 12]) == half
+    left = {0: (over, half), 1: ((0, 0, 0, 0), (0, 0, 0, 0)), 2: (blue, (0, 0, 0, 0))}
+    assert (tuple(found[2][3, 7]), tuple(found[2][3, 12])) == left[disposal]
+    assert tuple(found[2][8, 0]) == red
+
+
+def test_half_transparent_frames_add_up(tmp_path: Path) -> None:
+    half = (200, 100, 0, 128)
+    frames = [((0, 0, 4, 300), half, 0, 1)] * 2
+    source = animations.composed_png((4, 300), frames)
     found = animations.frames(process(tmp_path, source, "png")[0])
-    assert len(wanted) == len(found) == 3
-    for (canvas, _), (shown, _) in zip(found, wanted, strict=True):
-        assert (canvas == shown).all()
-    assert tuple(found[1][0][3, 6]) == (255, 0, 0, 255)
+    assert (found[0][0] == half).all()
+    assert (found[1][0] == (200, 100, 0, 192)).all()  # 1 - (1 - 128 / 255) ** 2
 
 
 @pytest.mark.parametrize("output", OUTPUTS)
@@ -261,5 +273,5 @@ def test_a_png_that_says_more_frames_than_it_has(tmp_path: Path) -> None:
     source = animations.said_frames(animations.moving("PNG"), 3)
     assert len(animations.frames(process(tmp_path, source, "gif")[0])) == 3
     source = animations.said_frames(animations.moving("PNG"), 1_000_000)
-    with pytest.raises(BadImage, match="frame 6 of 6 cannot be decoded"):
+    with pytest.raises(BadImage, match="frame 6 of 6 cannot be decoded: it is missing"):
         process(tmp_path, source, "gif")
