@@ -50,7 +50,7 @@ _ENCODE: dict[OutputFormat, int] = {"png": 0, "jpeg": 11, "webp": 56, "avif": 60
 _PROGRESSIVE = 8
 # Of an animation: the canvases of its decoder; the last frame, this one and the next in an encoder,
 # their colours and copies.
-_COMPOSED, _ANIMATED = 16, 48
+_COMPOSED, _ANIMATED = 16, 72
 
 _TILE = 60  # bytes a pixel of a tile, measured of darkroom-fast and FSRCNN in OpenCV
 

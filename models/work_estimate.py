@@ -36,8 +36,8 @@ _ENCODE: dict[str, float] = {
     "avif": 0.2,
     # Frames of animations, most of which differ little from the last; a WebP tries several ways.
     "png animated": 0.12,
-    "gif animated": 0.15,
-    "webp animated": 0.6,
+    "gif animated": 0.3,
+    "webp animated": 0.8,
     "lossless animated": 1.2,
     "progressive": 0.08,
     # With max_bytes: seven or eight encodings, until the quality is found.

@@ -21,8 +21,9 @@ _LONGEST_MS = 65_535 * _UNIT_MS
 _SHORTEST_MS = 20
 """Browsers show a frame of 10 ms or less for 100: one of 16 ms would be six times as slow."""
 _MOST_AGAIN = 65_535
+_SAMPLE_PIXELS = 1 << 16  # of a frame, from which a palette is made: all of them take seconds
+_BAND_ROWS = 128
 _KEEP, _CLEAR = 1, 2  # disposal: what becomes of a frame when the next one comes
-_TOP_BITS = np.array([1 << 16, 1 << 8, 1], np.uint32)  # of red, green and blue in one number
 
 
 @dataclass
@@ -105,19 +106,32 @@ class GifWriter:
 
         They are exact if there are not more; numbers of hidden pixels mean nothing.
         """
-        packed = part[:, :, :3] @ _TOP_BITS
-        colours = np.unique(packed[visible])
-        if not colours.size:
+        pixels = part[:, :, :3].copy()
+        shown = part[visible][:, :3]
+        if not shown.size:
             return np.zeros(visible.shape, np.uint8), np.zeros((1, 3), np.uint8)
-        if colours.size <= most:
-            found = np.searchsorted(colours, packed).astype(np.uint8)
-            unpacked = colours[:, None] >> np.array([16, 8, 0], np.uint32) & 0xFF
-            return found, unpacked.astype(np.uint8)
+        pixels[~visible] = shown[0]  # so that hidden ones are no further colour
+        image = Image.fromarray(pixels)
+        listed = image.getcolors(most)
+        if listed is not None:
+            colours = np.array(sorted(colour for _, colour in listed), np.uint8)
+            return _numbers(pixels, colours), colours
         self.said.add(notes.COLOURS_REDUCED)
-        image = Image.fromarray(np.ascontiguousarray(part[:, :, :3]))
-        reduced = image.quantize(most, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-        palette = np.array(reduced.getpalette("RGB"), np.uint8).reshape(-1, 3)[:most]
+        sample = np.ascontiguousarray(shown[:: -(-len(shown) // _SAMPLE_PIXELS)])
+        few = Image.fromarray(sample[None]).quantize(most, Image.Quantize.MEDIANCUT)
+        palette = np.array(few.getpalette("RGB"), np.uint8).reshape(-1, 3)[:most]
+        reduced = image.quantize(palette=few, dither=Image.Dither.NONE)
         return np.array(reduced, np.uint8), palette
+
+
+def _numbers(pixels: NDArray[np.uint8], colours: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return the number of each pixel's colour, (h, w), among the sorted ``colours``, (n, 3)."""
+    found = np.empty(pixels.shape[:2], np.uint8)
+    packed = _packed(colours)
+    for top in range(0, len(pixels), _BAND_ROWS):  # numbers take eight times their pixels
+        rows = slice(top, top + _BAND_ROWS)
+        found[rows] = np.searchsorted(packed, _packed(pixels[rows]))
+    return found
 
 
 def _with_next(
@@ -131,3 +145,9 @@ def _with_next(
         held = frame
     if held is not None:
         yield *held, None
+
+
+def _packed(colours: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return each colour, RGB on the last axis, as one number."""
+    wide = colours.astype(np.int64)
+    return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]

@@ -162,6 +162,7 @@ def test_forms_match_the_operation_specs(said: Any) -> None:
             "metadata",
             "progressive",
             "max_bytes",
+            "frames",
         }
         own |= spec.model_fields.keys()
         assert (

@@ -74,7 +74,7 @@ async def test_refusals(client: Any) -> None:
         ({"format": "jpeg", "max_bytes": "0"}, "max_bytes"),
         ({"format": "jpeg", "max_bytes": "9" * 20}, "max_bytes"),  # too large for MongoDB
         ({"format": "jpeg", "max_bytes": "9" * 5000}, "max_bytes"),
-        ({"format": "heic"}, "png, jpeg, webp, avif, auto"),
+        ({"format": "heic"}, "png, jpeg, webp, avif, gif, auto"),
     ):
         body = await refused(await send(client, "/blur", fields), 422, "bad_parameter")
         assert said in body["detail"]

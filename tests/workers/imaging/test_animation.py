@@ -188,6 +188,35 @@ def test_what_a_gif_cannot_hold_is_said(tmp_path: Path) -> None:
     assert Image.open(io.BytesIO(data)).info["icc_profile"] == srgb
 
 
+@pytest.mark.parametrize(
+    ("colours", "hole", "exact"),
+    [
+        (256, False, True),
+        (257, False, False),
+        (255, True, True),
+        (256, True, False),
+        (1, True, True),
+    ],
+)
+def test_colours_of_a_gif_are_exact_as_long_as_they_fit(
+    tmp_path: Path, colours: int, hole: bool, exact: bool
+) -> None:
+    canvas = np.full((20, 20, 4), 255, np.uint8)
+    numbers = np.arange(400).reshape(20, 20) % colours
+    canvas[:, :, 0], canvas[:, :, 1] = numbers % 200, numbers // 200 * 90
+    if hole:
+        canvas[19] = 0
+    other = canvas.copy()
+    other[0, 0] = (9, 9, 9, 255) if not hole else (0, 0, 0, 0)
+    made = [Image.fromarray(each) for each in (canvas, other)]
+    source = images.encoded(made[0], "PNG", save_all=True, append_images=made[1:])
+    data, output = process(tmp_path, source, "gif")
+    assert (notes.COLOURS_REDUCED not in output.notes) == exact
+    for (found, _), wanted in zip(animations.frames(data), (canvas, other), strict=True):
+        assert (found[:, :, 3] == wanted[:, :, 3]).all()
+        assert (found == wanted).all() == exact
+
+
 def test_metadata_is_kept_as_that_of_a_still_picture(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[0x8298] = "me"  # copyright
