@@ -74,13 +74,14 @@ function expectedSeconds(size, operations, prices) {
 }
 
 /**
- * The seconds that a task takes alone, from its upload to its result.
+ * The seconds that a task takes alone, from its upload to its result; null: unknown.
  * @param {Size & {name: string}} picture @param {{op: string}[]} operations
  * @param {string} format of the result, "" for that of the picture @param {Record<string, number>} prices
  */
 export function taskSeconds(picture, operations, format, prices) {
   const type = /\.jpe?g$/i.test(picture.name) ? "jpeg" : "png";
   const convert = operations.findLast(({ op }) => op === "convert");
+  if (convert?.frames === "all") return null; // how many there are is not known here
   const written = convert?.quality === "lossless" ? "lossless" : convert?.format || format || type;
   const results = operations.some(({ op }) => op === "split") ? 4 : 1;
   const area = results * megapixels(resultSize(picture, operations));

@@ -62,6 +62,16 @@ async def test_animations_of_every_format(open_to_all: Any, settings: Settings) 
         assert notes.FIRST_FRAME in still["results"][0]["notes"]
         response, frames = await made(client, still)
         assert (response.content_type, len(frames)) == ("image/png", 1)
+        # One of its frames is broken: all of it is refused, and the first frame is not.
+        at = WEBP.rindex(b"ANMF") + 40
+        broken = WEBP[:at] + bytes(12) + WEBP[at + 12 :]
+        for fields, status in (({"frames": "all"}, "FAILURE"), ({}, "SUCCESS")):
+            data = form([("b.webp", broken)], width="20", **fields)
+            body = await (await client.post("/resize?wait=60", data=data)).json()
+            assert body["status"] == status, body
+            if status == "FAILURE":
+                assert body["error"]["code"] == "bad_image"
+                assert "frame 5 of 5 cannot be decoded" in body["error"]["detail"]
         # Of a picture without further frames it changes nothing.
         plain = await client.post("/resize", data=form(sent[3:], width="20"))
         assert (await plain.json())["task_id"] == group["tasks"][3]["task_id"]
