@@ -122,7 +122,7 @@ def test_missing_wheels_are_reported(tmp_path: Path) -> None:
         env={**os.environ, "DATA_DIR": str(tmp_path)},
     )
     assert done.returncode == 2
-    assert "no embedded mongod for this platform" in done.stderr
+    assert "no embedded mongod on this machine" in done.stderr
     assert "MONGO_URL" in done.stderr and "docker compose" in done.stderr
     assert "Traceback" not in done.stderr
 
