@@ -80,6 +80,8 @@ def divide(stacks: Iterable[str], kind: str) -> Counter[str]:
     for line in stacks:
         stack, _, count = line.rpartition(" ")
         *_, process, frames = ["", *re.split(r'process \d+:"([^"]*)";', stack)][-3:]
+        if not count.isdigit():  # the command line of a process may have line breaks
+            continue
         if kind == "children" and "workers.child" not in process:
             continue
         part = next(

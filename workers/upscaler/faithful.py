@@ -15,6 +15,7 @@ _MIN_SHIFT_LEVELS = 0.5
 _MAX_SHIFT_LEVELS = 2.0  # what is cut off at 0 and 255 remains, and takes further passes
 _MAX_PASSES = 8
 _BAND_ROWS = 64
+_KERNEL_SIGMAS = 4  # a side of OpenCV's kernel of floats
 _FLAT_SIDE = 5
 """Input pixels a side of a square of one colour, whose middle keeps that colour exactly."""
 
@@ -67,12 +68,18 @@ def _shift(before: Pixels, after: Pixels, sigma: float) -> NDArray[np.float32]:
     shift = np.asarray(cv2.subtract(now, was, dtype=cv2.CV_32F), np.float32)
     del was, now
     for plane in (shift,) if shift.ndim == 2 else shift.transpose(2, 0, 1):
-        # One at a time, in place: 12 MB each of a picture of 50 megapixels.
-        smooth = plane.copy()
-        cv2.GaussianBlur(smooth, (0, 0), sigma, smooth, borderType=cv2.BORDER_REPLICATE)
-        plane[...] = smooth
-        del smooth
+        _smooth(plane, sigma)
     return shift
+
+
+def _smooth(plane: NDArray[np.float32], sigma: float) -> None:
+    """Smooth ``plane`` (h, w) in place, band by band: OpenCV needs as much memory as it smooths."""
+    whole, margin = plane.copy(), int(_KERNEL_SIGMAS * sigma) + 1
+    for top in range(0, len(whole), _BAND_ROWS):
+        first, bottom = max(0, top - margin), min(top + _BAND_ROWS, len(whole))
+        part = whole[first : bottom + margin]
+        smooth = cv2.GaussianBlur(part, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+        plane[top:bottom] = smooth[top - first : bottom - first]
 
 
 def _subtract(shift: NDArray[np.float32], after: Pixels) -> None:
