@@ -16,8 +16,13 @@ SHARED = ROOT.parent / "shared"
 PHOTOGRAPHS = sorted((ROOT / "tests" / "photographs").glob("*.png"))
 
 
+def find_program(name: str) -> str | None:
+    """Return the path of a program, of the virtual environment if it is there."""
+    return shutil.which(name, path=os.pathsep.join((f"{sys.prefix}/bin", os.environ["PATH"])))
+
+
 def program(name: str) -> str:
     """Return the path of a program that `make test` puts into the virtual environment."""
-    found = shutil.which(name, path=os.pathsep.join((f"{sys.prefix}/bin", os.environ["PATH"])))
+    found = find_program(name)
     assert found, f"{name} is missing; make test installs it (standalone/setup.sh)"
     return found

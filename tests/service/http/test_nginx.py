@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 from models.settings import Settings
 from models.store import Store
@@ -18,8 +19,10 @@ from standalone.embedded_stores import free_port
 from tests.conftest import Client
 from tests.support import api_key_clients, images
 from tests.support.doc_runner import blocks
-from tests.support.paths import ROOT, program
+from tests.support.paths import ROOT, find_program, program
 from tests.support.task_factory import finish
+
+pytestmark = pytest.mark.skipif(find_program("nginx") is None, reason="no nginx on this machine")
 
 
 def _configuration(folder: Path, port: int, service: int) -> str:
