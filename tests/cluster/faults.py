@@ -46,7 +46,7 @@ def primary_cut_off(cluster: Cluster, _: random.Random) -> Iterator[str]:
 
 @contextmanager
 def primary_silent(cluster: Cluster, _: random.Random) -> Iterator[str]:
-    """Its machine loses power: nobody gets an answer, not even a refusal."""
+    """Its machine loses power: connections to it get no answer, not even a refusal."""
     primary = cluster.host_of(cluster.mongo.primary())
     with _cut(cluster, [primary], list(cluster.network.addresses)):
         yield primary

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 CLIENT = "clients"
-_NOBODY = "02:00:00:00:00:00"  # a hardware address that no host has
+_NO_HOST = "02:00:00:00:00:00"  # a hardware address that no host has
 _LINK = "eth0"
 
 
@@ -51,10 +51,10 @@ class Network:
     def cut(self, hosts: Iterable[str], others: Iterable[str]) -> None:
         """Lose all packets between both groups, in silence: neither side is told.
 
-        By neighbours with a hardware address that nobody has: this needs no firewall, which many
+        By neighbours with a hardware address that no host has: this needs no firewall, which many
         kernels of virtual machines lack.
         """
-        self._set_neighbours(hosts, others, f"replace {{}} lladdr {_NOBODY} nud permanent")
+        self._set_neighbours(hosts, others, f"replace {{}} lladdr {_NO_HOST} nud permanent")
 
     def heal(self, hosts: Iterable[str], others: Iterable[str]) -> None:
         self._set_neighbours(hosts, others, "delete {}")

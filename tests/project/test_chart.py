@@ -282,7 +282,7 @@ def test_networks(plain: Manifests, everything: Manifests) -> None:
     covered = [chosen(each["podSelector"], everything) for each in policies.values()]
     assert set().union(*covered) == {name for name, _, _ in pods(everything)}
     assert all(each["policyTypes"] == ["Ingress", "Egress"] for each in policies.values())
-    assert "ingress" not in policies["worker"]  # nobody calls a worker
+    assert "ingress" not in policies["worker"]  # a worker accepts no connection
     (rule,) = policies["stores"]["ingress"]
     (peer,) = rule["from"]
     assert chosen(peer["podSelector"], everything) == {

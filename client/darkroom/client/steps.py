@@ -67,7 +67,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class Emit:
-    """A value for whoever iterates over the flow; gives None."""
+    """A value that the caller of the flow gets; gives None."""
 
     value: Any
 

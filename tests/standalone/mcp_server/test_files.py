@@ -85,7 +85,7 @@ def test_huge_files_and_pipes(root: Root, tmp_path: Path) -> None:
         file.truncate(10**13)
     with pytest.raises(FileRefused, match=f"has {10**13} bytes"):
         root.copy_in("huge.png", tmp_path / "copy", 2**25)
-    os.mkfifo(root.path / "pipe.png")  # whose other end nobody opens
+    os.mkfifo(root.path / "pipe.png")  # no program writes into it
     with pytest.raises(FileRefused, match="not a regular file"):
         root.copy_in("pipe.png", tmp_path / "copy", 100)
 

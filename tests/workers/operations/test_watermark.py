@@ -126,7 +126,7 @@ def test_a_long_text_becomes_smaller_and_stays_inside() -> None:
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 400), (400, 1), (3, 2), (40, 30)])
 @pytest.mark.parametrize("place", ["center", "tile"])
-def test_letters_that_nobody_can_read_have_a_note(size: tuple[int, int], place: Place) -> None:
+def test_letters_too_small_to_read_have_a_note(size: tuple[int, int], place: Place) -> None:
     made = apply(flat(*size), Watermark(text="© Ada", place=place))
     assert made.size == size
     assert made.notes == (notes.WATERMARK_SMALL.format(max(1, round(min(size) * 0.05))),)
