@@ -22,7 +22,9 @@
     // All at once: by their imports they would come in four rounds.
     const links = urls(imported).map((href) => Object.assign(document.createElement("link"), { rel: "modulepreload", href }));
     document.head.append(...links);
-    urls(modules).forEach((url) => import(url));
+    // Elements, and not import(): its promise is rejected where a person leaves before the script came.
+    const scripts = urls(modules).map((src) => Object.assign(document.createElement("script"), { type: "module", src }));
+    document.head.append(...scripts);
   };
   document.addEventListener("DOMContentLoaded", () => {
     const select = document.getElementById("theme");
