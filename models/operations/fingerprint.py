@@ -12,7 +12,7 @@ from models.images.metadata import MetadataChoice
 from models.networks.catalogue import Weights
 from models.operations.spec import Operation
 
-PIPELINE_VERSION = 5
+PIPELINE_VERSION = 6
 """Raised when the same request gives other bytes than before: old results are then not reused."""
 
 

@@ -14,6 +14,8 @@ _BLUR_CELLS_OF_DAMAGE = 2.0  # blocks of a JPEG, 8 pixels, and their steps stay 
 _MIN_SHIFT_LEVELS = 0.5
 _MAX_SHIFT_LEVELS = 2.0  # what is cut off at 0 and 255 remains, and takes further passes
 _MAX_PASSES = 8
+_PARTS = 64
+"""Parts of a level in which int16 counts a shift of up to 255: floats take twice the memory."""
 _BAND_ROWS = 64
 _KERNEL_SIGMAS = 4  # a side of OpenCV's kernel of floats
 _FLAT_SIDE = 5
@@ -33,7 +35,7 @@ def keep_light(before: Pixels, after: Pixels, damaged: bool = False) -> None:
     least = _MIN_SHIFT_LEVELS
     for _ in range(_MAX_PASSES):
         shift = _shift(before, after, _BLUR_CELLS_OF_DAMAGE if damaged else _BLUR_CELLS)
-        if cv2.norm(shift, cv2.NORM_INF) < least:
+        if cv2.norm(shift, cv2.NORM_INF) < least * _PARTS:
             break
         _subtract(shift, after)
         least = _MAX_SHIFT_LEVELS
@@ -58,21 +60,22 @@ def keep_mask(before: Pixels, after: Pixels) -> Pixels:
     return np.asarray(cv2.min(cv2.max(after, least), most), np.uint8)
 
 
-def _shift(before: Pixels, after: Pixels, sigma: float) -> NDArray[np.float32]:
-    """Return by how many levels each cell of ``after`` is too light, smoothed.
+def _shift(before: Pixels, after: Pixels, sigma: float) -> NDArray[np.int16]:
+    """Return by how many ``_PARTS`` of a level each cell of ``after`` is too light, smoothed.
 
     ``sigma``: of the Gaussian, in cells.
     """
     cells = (-(-before.shape[1] // _CELL_SIDE), -(-before.shape[0] // _CELL_SIDE))
     was, now = (cv2.resize(each, cells, interpolation=cv2.INTER_AREA) for each in (before, after))
-    shift = np.asarray(cv2.subtract(now, was, dtype=cv2.CV_32F), np.float32)
+    shift = np.asarray(cv2.subtract(now, was, dtype=cv2.CV_16S), np.int16)
     del was, now
+    shift *= _PARTS
     for plane in (shift,) if shift.ndim == 2 else shift.transpose(2, 0, 1):
         _smooth(plane, sigma)
     return shift
 
 
-def _smooth(plane: NDArray[np.float32], sigma: float) -> None:
+def _smooth(plane: NDArray[np.int16], sigma: float) -> None:
     """Smooth ``plane`` (h, w) in place, band by band: OpenCV needs as much memory as it smooths."""
     whole, margin = plane.copy(), int(_KERNEL_SIGMAS * sigma) + 1
     for top in range(0, len(whole), _BAND_ROWS):
@@ -82,18 +85,21 @@ def _smooth(plane: NDArray[np.float32], sigma: float) -> None:
         plane[top:bottom] = smooth[top - first : bottom - first]
 
 
-def _subtract(shift: NDArray[np.float32], after: Pixels) -> None:
+def _subtract(shift: NDArray[np.int16], after: Pixels) -> None:
     """Subtract ``shift``, enlarged to the size of ``after``, band by band."""
     height, width = after.shape[:2]
     across, down = shift.shape[1] / width, shift.shape[0] / height
     for top in range(0, height, _BAND_ROWS):
         band = after[top : top + _BAND_ROWS]
+        first, last = int(max(0, top * down - 1)), int((top + len(band)) * down) + 2
+        levels = np.divide(shift[first:last], _PARTS, dtype=np.float32)
         # From the middle of a pixel of the result to that of a cell.
         place = np.array(
-            [[across, 0, across / 2 - 0.5], [0, down, (top + 0.5) * down - 0.5]], np.float32
+            [[across, 0, across / 2 - 0.5], [0, down, (top + 0.5) * down - 0.5 - first]],
+            np.float32,
         )
         large = cv2.warpAffine(
-            shift,
+            levels,
             place,
             (width, len(band)),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
