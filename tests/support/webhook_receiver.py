@@ -14,6 +14,7 @@ import dns.flags
 import dns.message
 import dns.rdatatype
 import dns.rrset
+import pytest
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
@@ -189,3 +190,15 @@ async def update_webhooks(store: Store, change: dict[str, Any]) -> None:
 
 def outcomes(webhook: WebhookEvent) -> list[str]:
     return [attempt.outcome for attempt in webhook.log]
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with run_receiver() as opened:
+        yield opened
+
+
+@pytest.fixture
+async def names() -> AsyncIterator[tuple[DnsServer, str]]:
+    async with run_dns_server() as opened:
+        yield opened

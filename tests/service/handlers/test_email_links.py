@@ -12,25 +12,7 @@ from models.auth.tokens import SKEW_SECONDS, Purpose, Tokens, _Signer
 from models.outbox.email import Subscription
 from models.settings import Settings
 from models.store import Store
-from service.app_keys import TOKENS
-
-ANN = "ann@example.org"
-
-
-def token_for(client: Any, purpose: Purpose, subscriber_id: str) -> str:
-    tokens: Tokens = client.app[TOKENS]
-    return tokens.make_subscriber_token(purpose, subscriber_id)
-
-
-async def subscribed(store: Store, address: str = ANN) -> str:
-    person = await store.subscribers.get_or_create(address, 3600)
-    await store.subscribers.confirm(person.id)
-    return person.id
-
-
-async def status_of(store: Store, address: str = ANN) -> str:
-    person = await store.subscribers.find_by_address(address)
-    return person.status if person else "unknown"
+from tests.support.subscribers import ANN, status_of, subscribed, token_for
 
 
 async def test_forged_expired_and_wrong_purpose_tokens_are_refused(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.auth.tokens import Purpose, Tokens
+from models.auth.tokens import Purpose
 from models.outbox import email as drafts
 from models.outbox.email import Email, EmailKind, Subscription
 from models.outbox.item import DeliveryStatus
@@ -27,9 +27,7 @@ from tests.support.smtp import (
     send_due,
     smtp_settings,
 )
-
-ANN = "ann@example.org"
-
+from tests.support.subscribers import ANN, status_of, subscribed, token_for
 
 DISPOSITION = "Content-Disposition: form-data; "
 
@@ -39,22 +37,6 @@ async def comparable(response: Any) -> tuple[int, str, set[tuple[str, str]]]:
     varying = {"X-Request-ID", "Date", "RateLimit"}  # the last one: calls of this client
     headers = {(k, v) for k, v in response.headers.items() if k not in varying}
     return response.status, await response.text(), headers
-
-
-def token_for(client: Any, purpose: Purpose, subscriber_id: str) -> str:
-    tokens: Tokens = client.app[TOKENS]
-    return tokens.make_subscriber_token(purpose, subscriber_id)
-
-
-async def subscribed(store: Store, address: str = ANN) -> str:
-    person = await store.subscribers.get_or_create(address, 3600)
-    await store.subscribers.confirm(person.id)
-    return person.id
-
-
-async def status_of(store: Store, address: str = ANN) -> str:
-    person = await store.subscribers.find_by_address(address)
-    return person.status if person else "unknown"
 
 
 async def of_kind(store: Store, kind: EmailKind) -> list[Email]:

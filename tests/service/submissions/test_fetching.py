@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -26,11 +25,14 @@ from tests.support import images
 from tests.support.webhook_receiver import (
     DnsServer,
     Receiver,
-    run_dns_server,
+    names,
+    receiver,
     run_receiver,
     webhook_settings,
 )
 from tests.workers.queue.test_jobs import wait_until
+
+__all__ = ["names", "receiver"]  # fixtures
 
 PNG, JPEG = images.png(9, 7), images.jpeg(9, 7)
 
@@ -44,21 +46,9 @@ def redirect(where: str, status: int = 302) -> web.Response:
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[Receiver]:
-    async with run_receiver() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def names() -> AsyncIterator[tuple[DnsServer, str]]:
-    async with run_dns_server() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def fetching(settings: Settings, aiohttp_client: Any, server: Receiver) -> Any:
-    """A client of a service that may fetch from ``server``."""
-    return await aiohttp_client(create_app(webhook_settings(settings, server)))
+async def fetching(settings: Settings, aiohttp_client: Any, receiver: Receiver) -> Any:
+    """A client of a service that may fetch from ``receiver``."""
+    return await aiohttp_client(create_app(webhook_settings(settings, receiver)))
 
 
 async def submit(client: Any, *urls: str, path: str = "/blur", **fields: Any) -> Any:
@@ -72,9 +62,9 @@ async def task(client: Any, *urls: str, **fields: Any) -> Any:
     return body
 
 
-async def test_it_is_the_task_of_the_same_bytes(fetching: Any, server: Receiver) -> None:
+async def test_it_is_the_task_of_the_same_bytes(fetching: Any, receiver: Receiver) -> None:
     sent = await (await fetching.post("/blur", data=images.form(PNG, "cat.png"))).json()
-    url = f"http://127.0.0.1:{server.port}/a/c%C3%A4t.png?key=1"
+    url = f"http://127.0.0.1:{receiver.port}/a/c%C3%A4t.png?key=1"
     form = images.form(JPEG, "dog.jpg")
     form.add_field("image_url", url)
     form.add_field("image_url", "")
@@ -84,35 +74,35 @@ async def test_it_is_the_task_of_the_same_bytes(fetching: Any, server: Receiver)
         {"json": {"image_url": [url]}},
     )
     for body in bodies:
-        server.responses.append(answer())
+        receiver.responses.append(answer())
         found = await (await fetching.post("/blur", **body)).json()
         assert (found["task_id"], found["name"]) == (sent["task_id"], "cät.png")
-    server.responses.append(answer())
+    receiver.responses.append(answer())
     both = await (await fetching.post("/blur", data=form)).json()
     assert [each["name"] for each in both["tasks"]] == ["dog.jpg", "cät.png"]
     assert both["tasks"][1]["task_id"] == sent["task_id"]
-    headers, _ = server.calls[0]
+    headers, _ = receiver.calls[0]
     assert headers["Accept-Encoding"] == "identity"
     assert not {"Cookie", "Authorization", "Referer", "webhook-signature"} & set(headers)
-    assert server.paths == ["/a/c%C3%A4t.png?key=1"] * 4
+    assert receiver.paths == ["/a/c%C3%A4t.png?key=1"] * 4
 
 
-async def test_all_calls_that_take_image_take_it(fetching: Any, server: Receiver) -> None:
+async def test_all_calls_that_take_image_take_it(fetching: Any, receiver: Receiver) -> None:
     for path, fields in (
         ("/convert", {"format": "webp"}),
         ("/process", {"operations": ["resize=2", "blur"]}),
         ("/upscale", {"filename": None}),
     ):
-        server.responses.append(answer())
-        assert (await task(fetching, server.url, path=path, **fields))["name"] == "hook"
-    server.responses.append(answer())
-    path = f"/blur?image_url={server.url}&filename=a.png"
+        receiver.responses.append(answer())
+        assert (await task(fetching, receiver.url, path=path, **fields))["name"] == "hook"
+    receiver.responses.append(answer())
+    path = f"/blur?image_url={receiver.url}&filename=a.png"
     group = await (await fetching.put(path, data=JPEG)).json()
     assert [each["name"] for each in group["tasks"]] == ["a.png", "hook"]
 
 
 async def test_the_name_is_that_of_the_server_where_it_says_one(
-    fetching: Any, server: Receiver
+    fetching: Any, receiver: Receiver
 ) -> None:
     for said, name in (
         ('attachment; filename="holiday.png"', "holiday.png"),
@@ -120,21 +110,21 @@ async def test_the_name_is_that_of_the_server_where_it_says_one(
         ('inline; filename="../../etc/passwd"', "passwd"),
         ("inline", "hook"),
     ):
-        server.responses.append(answer(headers={"Content-Disposition": said}))
-        assert (await task(fetching, server.url))["name"] == name
+        receiver.responses.append(answer(headers={"Content-Disposition": said}))
+        assert (await task(fetching, receiver.url))["name"] == name
 
 
 async def test_a_group_keeps_its_order_and_each_fails_alone(
-    fetching: Any, server: Receiver
+    fetching: Any, receiver: Receiver
 ) -> None:
     async def by_path(request: web.Request) -> web.StreamResponse:
         number = int(request.path.rpartition("/")[2])
         return answer(images.png(9, 9, seed=number), 404 if number == 3 else 200)
 
-    server.responses += [by_path] * 9
+    receiver.responses += [by_path] * 9
     async with run_receiver() as other:
         # Its port is not allowed.
-        urls = [f"http://127.0.0.1:{server.port}/{number}" for number in range(9)]
+        urls = [f"http://127.0.0.1:{receiver.port}/{number}" for number in range(9)]
         group = await task(fetching, *urls, f"http://127.0.0.1:{other.port}/9")
     assert other.calls == []
     assert [each["name"] for each in group["tasks"]] == [*"0123456789"]
@@ -143,11 +133,11 @@ async def test_a_group_keeps_its_order_and_each_fails_alone(
     assert group["tasks"][3]["error"]["measured"] == 404
 
 
-async def test_redirects_are_followed_and_each_is_judged(fetching: Any, server: Receiver) -> None:
+async def test_redirects_are_followed_and_each_is_judged(fetching: Any, receiver: Receiver) -> None:
     for status in (301, 302, 303, 307, 308):
-        server.responses += [redirect("/other/cat.png#part", status), answer()]
-        assert (await task(fetching, server.url))["name"] == "hook"
-    assert server.paths[1] == "/other/cat.png"
+        receiver.responses += [redirect("/other/cat.png#part", status), answer()]
+        assert (await task(fetching, receiver.url))["name"] == "hook"
+    assert receiver.paths[1] == "/other/cat.png"
     for where, said in (
         ("http://169.254.169.254/latest/", "not a public address"),
         ("http://[::1]:80/", "not a public address"),
@@ -156,13 +146,13 @@ async def test_redirects_are_followed_and_each_is_judged(fetching: Any, server: 
         ("//user:sesame@localhost/", "user name or password"),
         ("http://[", "not a URL"),
     ):
-        server.responses.append(redirect(where))
-        body = await refused(await submit(fetching, server.url), 422, "bad_image_url")
+        receiver.responses.append(redirect(where))
+        body = await refused(await submit(fetching, receiver.url), 422, "bad_image_url")
         assert said in body["detail"] and "redirect" in body["detail"]
         assert "sesame" not in body["detail"]
-    server.responses += [redirect("/again") for _ in range(6)]
-    body = await refused(await submit(fetching, server.url), 422, "bad_image_url")
-    assert (body.get("limit"), server.responses) == (5, []), body
+    receiver.responses += [redirect("/again") for _ in range(6)]
+    body = await refused(await submit(fetching, receiver.url), 422, "bad_image_url")
+    assert (body.get("limit"), receiver.responses) == (5, []), body
 
 
 @pytest.mark.parametrize(
@@ -180,61 +170,61 @@ async def test_redirects_are_followed_and_each_is_judged(fetching: Any, server: 
     ],
 )
 async def test_answers_without_a_picture(
-    response: web.Response, status: int, code: str, said: str, fetching: Any, server: Receiver
+    response: web.Response, status: int, code: str, said: str, fetching: Any, receiver: Receiver
 ) -> None:
-    server.responses.append(response)
-    body = await refused(await submit(fetching, server.url), status, code)
+    receiver.responses.append(response)
+    body = await refused(await submit(fetching, receiver.url), status, code)
     assert said in body["detail"]
 
 
-async def test_urls_that_are_never_fetched(fetching: Any, server: Receiver) -> None:
+async def test_urls_that_are_never_fetched(fetching: Any, receiver: Receiver) -> None:
     for url, said in (
         ("ftp://127.0.0.1/cat.png", "does not begin with https:// or http://"),
         ("cat.png", "does not begin"),
-        (f"http://10.0.0.1:{server.port}/", "not a public address"),
-        (f"http://2130706433:{server.port}/", "neither a name nor a plain address"),
-        (f"http://[::ffff:10.0.0.1]:{server.port}/", "not a public address"),
-        (f"http://ann:sesame@127.0.0.1:{server.port}/", "user name or password"),
-        (f"{server.url}#part", "fragment"),
-        (f"{server.url}?{'a' * 2000}", "2000 are allowed"),
+        (f"http://10.0.0.1:{receiver.port}/", "not a public address"),
+        (f"http://2130706433:{receiver.port}/", "neither a name nor a plain address"),
+        (f"http://[::ffff:10.0.0.1]:{receiver.port}/", "not a public address"),
+        (f"http://ann:sesame@127.0.0.1:{receiver.port}/", "user name or password"),
+        (f"{receiver.url}#part", "fragment"),
+        (f"{receiver.url}?{'a' * 2000}", "2000 are allowed"),
     ):
         body = await refused(await submit(fetching, url), 422, "bad_image_url")
         assert said in body["detail"] and body["parameter"] == "image_url"
         assert "sesame" not in body["detail"]
-    assert server.calls == []
+    assert receiver.calls == []
 
 
 async def test_names_with_private_addresses_are_not_fetched(
-    settings: Settings, aiohttp_client: Any, server: Receiver, names: tuple[DnsServer, str]
+    settings: Settings, aiohttp_client: Any, receiver: Receiver, names: tuple[DnsServer, str]
 ) -> None:
     """Rebinding, too: the address that was checked is the one that is called."""
     dns_server, nameserver = names
     dns_server.answers["pictures.example"] = [["127.0.0.1"], ["10.0.0.1"]]
     dns_server.answers["mixed.example"] = [["127.0.0.1", "169.254.169.254"]]
     chosen = webhook_settings(
-        settings, server, webhook_nameservers=nameserver, webhook_allowed_networks="127.0.0.1/32"
+        settings, receiver, webhook_nameservers=nameserver, webhook_allowed_networks="127.0.0.1/32"
     )
     client = await aiohttp_client(create_app(chosen))
-    server.responses.append(answer())
-    await task(client, f"http://pictures.example:{server.port}/a.png")
+    receiver.responses.append(answer())
+    await task(client, f"http://pictures.example:{receiver.port}/a.png")
     assert len(dns_server.queries) == 2
-    assert len(server.calls) == 1
+    assert len(receiver.calls) == 1
     for name, said in (
         ("pictures.example", "not public"),
         ("mixed.example", "not public"),
         ("nowhere.example", "its host name has no address"),
     ):
-        url = f"http://{name}:{server.port}/a.png"
+        url = f"http://{name}:{receiver.port}/a.png"
         body = await refused(await submit(client, url), 422, "bad_image_url")
         assert said in body["detail"]
         assert not {"10.0.0.1", "169.254.169.254"} & set(body["detail"].split())
-    assert len(server.calls) == 1
+    assert len(receiver.calls) == 1
 
 
 async def test_bytes_are_counted_as_they_come(
-    settings: Settings, aiohttp_client: Any, server: Receiver
+    settings: Settings, aiohttp_client: Any, receiver: Receiver
 ) -> None:
-    chosen = webhook_settings(settings, server, max_upload_bytes=20_000, max_batch_bytes=50_000)
+    chosen = webhook_settings(settings, receiver, max_upload_bytes=20_000, max_batch_bytes=50_000)
     client = await aiohttp_client(create_app(chosen))
     start = b"\x89PNG\r\n\x1a\n"
 
@@ -245,16 +235,16 @@ async def test_bytes_are_counted_as_they_come(
             await response.write(start + b"1" * 10_000)
         return response
 
-    server.responses.append(answer(start.ljust(20_001, b"1")))  # said by its Content-Length
-    body = await refused(await submit(client, server.url), 413, "too_large")
+    receiver.responses.append(answer(start.ljust(20_001, b"1")))  # said by its Content-Length
+    body = await refused(await submit(client, receiver.url), 413, "too_large")
     assert (body["setting"], body["measured"]) == ("MAX_UPLOAD_BYTES", 20_001)
-    server.responses.append(endless)
-    body = await refused(await submit(client, server.url), 413, "too_large")
+    receiver.responses.append(endless)
+    body = await refused(await submit(client, receiver.url), 413, "too_large")
     assert body["setting"] == "MAX_UPLOAD_BYTES"
     noise = images.png(80, 100)
     assert 12_500 < len(noise) < 20_000
-    server.responses += [answer(noise) for _ in range(4)]
-    group = await task(client, *[server.url] * 4)
+    receiver.responses += [answer(noise) for _ in range(4)]
+    group = await task(client, *[receiver.url] * 4)
     codes = [(each["error"] or {}).get("code") for each in group["tasks"]]
     assert sorted(map(str, codes)) == ["None"] * 3 + ["too_large"]
     assert client.app[DISK_SPACE].spooled_bytes == 0
@@ -269,9 +259,11 @@ async def drips(request: web.Request) -> web.StreamResponse:
         await asyncio.sleep(0.02)
 
 
-async def test_slow_servers_end(settings: Settings, aiohttp_client: Any, server: Receiver) -> None:
+async def test_slow_servers_end(
+    settings: Settings, aiohttp_client: Any, receiver: Receiver
+) -> None:
     fast = {"webhook_timeout": 0.2, "upload_stall_timeout": 0.2, "upload_timeout": 0.5}
-    client = await aiohttp_client(create_app(webhook_settings(settings, server, **fast)))
+    client = await aiohttp_client(create_app(webhook_settings(settings, receiver, **fast)))
 
     async def stalls(request: web.Request) -> web.StreamResponse:
         response = web.StreamResponse()
@@ -288,71 +280,71 @@ async def test_slow_servers_end(settings: Settings, aiohttp_client: Any, server:
         request.transport.close()
         return response
 
-    server.hold = asyncio.Event()
-    body = await refused(await submit(client, server.url), 422, "bad_image_url")
+    receiver.hold = asyncio.Event()
+    body = await refused(await submit(client, receiver.url), 422, "bad_image_url")
     assert "took too long" in body["detail"] and "WEBHOOK_TIMEOUT" in body["detail"]
-    server.hold = None
+    receiver.hold = None
     for handler, said in (
         (stalls, "took too long"),
         (drips, "took too long"),
         (cut, "connection to its server failed"),
     ):
-        server.responses.append(handler)
-        body = await refused(await submit(client, server.url), 422, "bad_image_url")
+        receiver.responses.append(handler)
+        body = await refused(await submit(client, receiver.url), 422, "bad_image_url")
         assert said in body["detail"]
 
 
 async def test_a_server_that_drips_is_given_up(
-    settings: Settings, aiohttp_client: Any, server: Receiver
+    settings: Settings, aiohttp_client: Any, receiver: Receiver
 ) -> None:
     """As an upload: never still, and long before UPLOAD_TIMEOUT."""
     slow = {"upload_min_rate": 100_000, "upload_stall_timeout": 0.6, "upload_timeout": 600}
-    client = await aiohttp_client(create_app(webhook_settings(settings, server, **slow)))
+    client = await aiohttp_client(create_app(webhook_settings(settings, receiver, **slow)))
 
-    server.responses.append(drips)
-    body = await refused(await submit(client, server.url), 422, "bad_image_url")
+    receiver.responses.append(drips)
+    body = await refused(await submit(client, receiver.url), 422, "bad_image_url")
     assert "100000 bytes a second or more (UPLOAD_MIN_RATE)" in body["detail"]
 
 
 async def test_nothing_is_fetched_for_a_client_that_is_gone(
-    settings: Settings, aiohttp_client: Any, server: Receiver, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, aiohttp_client: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetching_module, "_WATCH_SECONDS", 0.01)
-    chosen = webhook_settings(settings, server, webhook_timeout=600)
+    chosen = webhook_settings(settings, receiver, webhook_timeout=600)
     client = await aiohttp_client(create_app(chosen))
-    server.hold = asyncio.Event()
-    body = json.dumps({"image_url": [server.url] * 6}).encode()
+    receiver.hold = asyncio.Event()
+    body = json.dumps({"image_url": [receiver.url] * 6}).encode()
     head = "POST /blur HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     _, writer = await asyncio.open_connection(client.host, client.port)
     writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
 
     async def four_have_begun() -> bool:
-        return server.concurrent == 4
+        return receiver.concurrent == 4
 
     async def none_goes_on() -> bool:
-        return server.concurrent == 0
+        return receiver.concurrent == 0
 
     await wait_until(four_have_begun)
     writer.close()
     await wait_until(none_goes_on)
-    assert len(server.calls) == 4
+    assert len(receiver.calls) == 4
     assert client.app[DISK_SPACE].spooled_bytes == 0
 
 
 async def test_a_full_disk_is_no_fault_of_the_url(
-    fetching: Any, server: Receiver, monkeypatch: pytest.MonkeyPatch
+    fetching: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(self: SpooledFile, data: bytes) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(SpooledFile, "write", full)
-    server.responses.append(answer())
-    body = await refused(await submit(fetching, server.url), 503, "no_room")
+    receiver.responses.append(answer())
+    body = await refused(await submit(fetching, receiver.url), 503, "no_room")
     assert "image_url" not in body["detail"]
 
 
 async def test_costly_answers_take_turns(
-    fetching: Any, server: Receiver, monkeypatch: pytest.MonkeyPatch
+    fetching: Any, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each read waits for its turn here, and all bytes come."""
     turns = []
@@ -372,60 +364,60 @@ async def test_costly_answers_take_turns(
             await response.write(noise[at : at + 7])
         return response
 
-    server.responses.append(crumbs)
-    found = await task(fetching, server.url)
+    receiver.responses.append(crumbs)
+    found = await task(fetching, receiver.url)
     sent = await (await fetching.post("/blur", data=images.form(noise, "cat.png"))).json()
     assert found["task_id"] == sent["task_id"]
     assert turns
 
 
-async def test_one_client_has_eight_at_once(fetching: Any, server: Receiver) -> None:
+async def test_one_client_has_eight_at_once(fetching: Any, receiver: Receiver) -> None:
     """Four of a submission; the others wait, and all come in the end."""
-    server.hold = asyncio.Event()
-    server.responses += [answer() for _ in range(20)]
-    sent = [asyncio.create_task(submit(fetching, *[server.url] * 5)) for _ in range(4)]
+    receiver.hold = asyncio.Event()
+    receiver.responses += [answer() for _ in range(20)]
+    sent = [asyncio.create_task(submit(fetching, *[receiver.url] * 5)) for _ in range(4)]
 
     async def eight_have_begun() -> bool:
-        return server.concurrent == 8
+        return receiver.concurrent == 8
 
     await wait_until(eight_have_begun)
     for _ in range(3):  # none of the waiting ones begins
         await fetching.get("/healthz")
-    assert server.concurrent == 8
-    server.hold.set()
+    assert receiver.concurrent == 8
+    receiver.hold.set()
     groups = [await (await each).json() for each in sent]
     assert [group["total"] for group in groups] == [5] * 4
     assert len({task["task_id"] for group in groups for task in group["tasks"]}) == 1
-    assert (server.max_concurrent, len(server.calls)) == (8, 20)
+    assert (receiver.max_concurrent, len(receiver.calls)) == (8, 20)
 
 
 async def test_it_may_be_off_and_is_limited(
-    settings: Settings, aiohttp_client: Any, server: Receiver
+    settings: Settings, aiohttp_client: Any, receiver: Receiver
 ) -> None:
     for off in ({"fetch_urls": "off"}, {"host": "0.0.0.0", "allow_anonymous": True}):
-        chosen = webhook_settings(settings, server, **off)
+        chosen = webhook_settings(settings, receiver, **off)
         assert not chosen.fetch_urls_enabled
         client = await aiohttp_client(create_app(chosen))
-        body = await refused(await submit(client, server.url), 422, "bad_image_url")
+        body = await refused(await submit(client, receiver.url), 422, "bad_image_url")
         assert body["setting"] == "FETCH_URLS"
-    limited = webhook_settings(settings, server, webhooks_per_client=3, max_batch=3)
+    limited = webhook_settings(settings, receiver, webhooks_per_client=3, max_batch=3)
     client = await aiohttp_client(create_app(limited))
-    body = await refused(await submit(client, *[server.url] * 4), 400, "bad_request")
+    body = await refused(await submit(client, *[receiver.url] * 4), 400, "bad_request")
     assert body["setting"] == "MAX_BATCH"
-    server.responses += [answer(), answer()]
-    await task(client, *[server.url] * 2)
-    body = await refused(await submit(client, *[server.url] * 2), 429, "rate_limited")
+    receiver.responses += [answer(), answer()]
+    await task(client, *[receiver.url] * 2)
+    body = await refused(await submit(client, *[receiver.url] * 2), 429, "rate_limited")
     assert body["setting"] == "WEBHOOKS_PER_CLIENT"
-    assert len(server.calls) == 2
+    assert len(receiver.calls) == 2
 
 
-async def test_the_older_calls_take_no_url(fetching: Any, server: Receiver) -> None:
-    form = images.form(PNG, "a.png", image_url=server.url)
+async def test_the_older_calls_take_no_url(fetching: Any, receiver: Receiver) -> None:
+    form = images.form(PNG, "a.png", image_url=receiver.url)
     form._fields[1][0]["name"] = "uploaded_file"
     body = await refused(await fetching.post("/convert/", data=form), 422, "bad_parameter")
     assert "unknown field 'image_url'" in body["detail"]
-    assert (await fetching.post("/convert/", data={"image_url": server.url})).status == 400
-    assert server.calls == []
+    assert (await fetching.post("/convert/", data={"image_url": receiver.url})).status == 400
+    assert receiver.calls == []
 
 
 def test_the_setting() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -22,27 +21,18 @@ from models.settings import Settings
 from tests.support.webhook_receiver import (
     DnsServer,
     Receiver,
-    run_dns_server,
+    names,
+    receiver,
     run_receiver,
     webhook_settings,
 )
 from workers.webhooks.client import CallResult, WebhookClient
 
+__all__ = ["names", "receiver"]  # fixtures
+
 pytestmark = pytest.mark.integration
 
 PLAIN = {"Content-Type": "application/json"}
-
-
-@pytest.fixture
-async def receiver() -> AsyncIterator[Receiver]:
-    async with run_receiver() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def names() -> AsyncIterator[tuple[DnsServer, str]]:
-    async with run_dns_server() as opened:
-        yield opened
 
 
 def public_only(receiver: Receiver, server: str, **more: Any) -> Settings:
