@@ -41,3 +41,7 @@ class OwnedPresets(Repository, collection="presets"):
             {"_id": owner, key: {"$exists": True}}, {"$unset": {key: ""}}
         )
         return done.modified_count > 0
+
+    async def delete_all(self, owner: str) -> None:
+        """Delete all presets of ``owner``, whose key was revoked."""
+        await self._collection.delete_one({"_id": owner})

@@ -82,6 +82,7 @@ async def _run_command(store: Store, given: argparse.Namespace) -> int:
         revoked = await store.api_keys.revoke(given.id)
         if revoked is None:
             return _fail(f"no such key: {given.id!a}")
+        await store.presets.delete_all(revoked.id)
         print(f"{revoked.id} ({revoked.name}) is revoked")
         return 0
     if given.command == "rotate":

@@ -70,7 +70,9 @@ async def test_keys_command_creates_lists_rotates_and_revokes(
     assert (key.expires_at - key.created_at).total_seconds() == 2 * 86400
     status, listed = await run("list")
     assert status == 0 and key_id in listed and "live" in listed and out.strip()[-64:] not in listed
+    assert await store.presets.put(key_id, "shop", "{}")
     assert (await run("revoke", key_id))[0] == 0
+    assert await store.presets.all(key_id) == {}
     assert "revoked" in (await run("list"))[1]
     assert (await run("rotate", key_id))[0] == 2
     assert (await run("revoke", "$ne"))[0] == 2
