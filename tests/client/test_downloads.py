@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
-from darkroom.client.documents import Result
-from darkroom.client.downloads import download, read, safe_name
+from darkroom.client.documents import Group, Result, read_task
+from darkroom.client.downloads import download, download_archive, read, safe_name
 from darkroom.client.errors import BadAnswer
 from darkroom.client.steps import Answer, Call, Flow, Lost, Outcome, Pause
 
@@ -116,6 +117,26 @@ def test_other_bytes_than_announced_are_refused(
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(BadAnswer, match=said):
         drive(read(result(), 60), lambda call: body(call, status, data, headers))
+
+
+def test_an_archive_is_no_longer_than_its_results(tmp_path: Path) -> None:
+    task = read_task(
+        {"task_id": "1", "group_id": "2", "status": "SUCCESS", "progress": 100, "name": "cat.png"}
+        | {"eta_seconds": 0, "error": None, "results": []}
+    )
+    tasks = (replace(task, results=(result(),)),)
+    group = Group("2", "SUCCESS", 1, 1, 0, 100, 0, "/status/2/archive", tasks, {})
+    target, most = tmp_path / "all.zip", len(DATA) + 3 * 4096
+
+    def fetch(size: int) -> None:
+        sent = download_archive(group, target, 60)
+        drive(sent, lambda call: body(call, 200, bytes(size)))
+
+    with pytest.raises(BadAnswer, match=f"longer than {most} bytes"):
+        fetch(most + 1)
+    assert list(tmp_path.iterdir()) == []
+    fetch(most)
+    assert target.stat().st_size == most
 
 
 def test_read() -> None:

@@ -18,6 +18,8 @@ from darkroom.client.retries import send
 from darkroom.client.steps import Call, Flow
 
 _BLOCK_BYTES = 1024 * 1024
+_ENTRY_BYTES = 4096
+"""Of an archive, for each result and picture: headers with its name, a line on its failure."""
 
 
 class _ResultSink:
@@ -99,14 +101,23 @@ def download(result: Result, target: str | os.PathLike[str], seconds: float) -> 
 
 
 class _ArchiveSink:
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, group: Group) -> None:
+        results = [result for task in group.tasks for result in task.results]
+        entries = 1 + len(group.tasks) + len(results)
+        self._most = sum(result.bytes for result in results) + entries * _ENTRY_BYTES
+        self._file, self._size = file, 0
 
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         self._file.seek(0)
         self._file.truncate()
+        self._size = 0
 
     def write(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._most:
+            raise BadAnswer(
+                f"the archive is longer than {self._most} bytes, the most for its results"
+            )
         self._file.write(data)
 
 
@@ -116,8 +127,12 @@ def download_archive(group: Group, target: str | os.PathLike[str], seconds: floa
         raise DarkroomError(f"group {group.id} is {group.status}: it has no archive yet")
     path, url = _place(target, f"{group.id}.zip"), group.archive_url
     with _part(path, group.id) as (part, file):
-        sink = _ArchiveSink(file)
-        yield from send(lambda: Call("GET", url, sink=sink), seconds)
+        sink = _ArchiveSink(file, group)
+        try:
+            yield from send(lambda: Call("GET", url, sink=sink), seconds)
+        except BadAnswer:
+            part.unlink()
+            raise
         _publish(file, part, path)
     return path
 
