@@ -101,6 +101,16 @@ def table(catalogue: Catalogue, pictures: list[Path]) -> Iterator[str]:
         yield f"| {name} | {seen} | {np.mean(near):.2f} |"
 
 
+def _enlarged(catalogue: Catalogue, name: str, scale: int, low: Pixels) -> Pixels:
+    """Return ``low`` enlarged by ``name``: by 4 and shrunk where it cannot do less, else white."""
+    known = [each for each in (scale, SCALE) if name in names(catalogue, each)]
+    size = (low.shape[1] * scale, low.shape[0] * scale)
+    if not known:
+        return np.full((size[1], size[0], 3), 255, np.uint8)
+    made = enlarger(catalogue, name, known[0])(low)
+    return np.asarray(cv2.resize(made, size, interpolation=cv2.INTER_AREA), np.uint8)
+
+
 def page(catalogue: Catalogue, others: list[str]) -> Pixels:
     """Return all rows: bicubic, balanced, photo at its default, ``others``, and the original."""
     rows = []
@@ -108,10 +118,7 @@ def page(catalogue: Catalogue, others: list[str]) -> Pixels:
         high = read(PHOTOGRAPHS / name, scale)
         low = damaged(high, scale, noise, quality)
         shown = [BICUBIC, FAITHFUL, PHOTO, *others]
-        known = [each for each in shown if each in names(catalogue, scale)]
-        made = [enlarger(catalogue, each, scale)(low) for each in known]
-        blank = np.full_like(high, 255)
-        panels = [*made, *[blank] * (len(shown) - len(made)), high]
+        panels = [*(_enlarged(catalogue, each, scale, low) for each in shown), high]
         gap = np.full((high.shape[0], _GAP, 3), 255, np.uint8)
         row = [part for panel in panels for part in (panel, gap)]
         rows += [np.hstack(row[:-1]), np.full((_GAP, sum(p.shape[1] for p in row[:-1]), 3), 255)]
@@ -128,7 +135,7 @@ def main() -> None:
     catalogue = read_catalogue(given.weights, given.others)
     if given.page is not None:
         shown = [each for each in names(catalogue, SCALE) if "x4v3" in each][:1]
-        cv2.imwrite(str(given.page), page(catalogue, shown), [cv2.IMWRITE_WEBP_QUALITY, 95])
+        cv2.imwrite(str(given.page), page(catalogue, shown), [cv2.IMWRITE_WEBP_QUALITY, 90])
     for line in table(catalogue, choose(given.pictures, COUNT)):
         print(line, flush=True)
 

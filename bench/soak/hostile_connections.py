@@ -93,6 +93,25 @@ async def nonsense(client: SoakClient) -> None:
         await client.record_response(reader, 6)
 
 
+async def costly_to_parse(client: SoakClient) -> None:
+    """Send a body of which each byte is a chunk, a line's end or a marker of a JPEG."""
+    part = _HEAD[_HEAD.index(b"--x") :]
+    body, coding = part + b"\xff\xd8" + b"\xff" * 900_000 + b"\r\n--x--", b""
+    kind = client.rng.choice(["chunks", "line ends", "markers"])
+    if kind == "chunks":
+        tiny = (b"1\r\n%c\r\n" % byte for byte in part + images.PNG + bytes(60_000))
+        body, coding = b"".join(tiny) + b"0\r\n\r\n", b"Transfer-Encoding: chunked\r\n"
+    elif kind == "line ends":
+        body = part + images.PNG + b"\r\n-" * 300_000
+    length = b"" if coding else b"Content-Length: %d\r\n" % len(body)
+    async with client.raw_connection() as (reader, writer):
+        writer.write(
+            b"POST /grayscale HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Type: multipart/form-data; boundary=x\r\n%s%s\r\n%s" % (coding, length, body)
+        )
+        await client.record_response(reader)
+
+
 async def unread_response(client: SoakClient) -> None:
     """Pipeline many requests for large responses on one connection, and read none of them."""
     async with client.raw_connection() as (_, writer):
@@ -133,6 +152,7 @@ ACTS: dict[str, tuple[Act, int]] = {
     "an upload that starts fast": (fast_then_slow, 2),
     "an upload that is cut": (cut_upload, 4),
     "not HTTP, or two requests in one": (nonsense, 5),
+    "costly to parse": (costly_to_parse, 2),
     "unread responses": (unread_response, 2),
     "unread event streams": (unread_events, 4),
     "an abandoned long poll": (abandoned_long_poll, 3),

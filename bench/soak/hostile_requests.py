@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -99,12 +101,27 @@ async def too_large(client: SoakClient) -> None:
 
 async def amplified(client: SoakClient) -> None:
     """Send a small picture whose results would be huge, or many, or repeat a large profile."""
-    if client.rng.random() < 0.5:
-        operations = f"resize={client.rng.randint(20, 100)}"
-    else:
-        operations = '["resize=20", "split", "split", "split"]'
-    data = images.valid(client.rng, client.rng.choice(["PNG", "JPEG"]), 400)
+    split = '["split", "split", "split"]'
+    operations, data = client.rng.choice(
+        [
+            (f"resize={client.rng.randint(20, 100)}", images.valid(client.rng, "PNG", 400)),
+            ('["resize=20", "split", "split", "split"]', images.valid(client.rng, "JPEG", 400)),
+            (split, images.with_profile(client.rng)),
+        ]
+    )
     await client.submit("/process", form({"operations": operations}, ("a.png", data)), must=False)
+
+
+async def long_work(client: SoakClient) -> None:
+    """Send work for an hour, which is refused; or for seconds, and take it back while it runs."""
+    best = {"op": "upscale", "scale": 2, "model": "darkroom-best"}
+    operations, data = json.dumps([best, best]), images.valid(client.rng, "PNG")
+    if client.rng.random() < 0.5:
+        operations, data = json.dumps([best, "resize=0.5"] * 10), images.LARGE
+    sent = form({"operations": operations}, ("a.png", data))
+    for task in await client.submit("/process", sent, must=False):
+        await asyncio.sleep(client.rng.uniform(0, 1))
+        await client.request("DELETE", f"/tasks/{task['task_id']}")
 
 
 async def bad_form(client: SoakClient) -> None:
@@ -162,8 +179,9 @@ async def bad_range(client: SoakClient) -> None:
 
 
 async def email_bomb(client: SoakClient) -> None:
-    """Request e-mails to other addresses, with injected headers: a few pass, then 429."""
-    address = f"victim{client.rng.randrange(50)}@example.org"
+    """Request e-mails to others, by sub-addresses, with injected headers: a few pass, then 429."""
+    tag = client.rng.choice(["", f"+{client.rng.randrange(1000)}"])
+    address = f"victim{client.rng.randrange(50)}{tag}@example.org"
     bad = client.rng.choice(["", "\r\nBcc: all@example.org", ", other@example.org", "\x00"])
     await client.request("POST", "/subscribe", data={"email": address + bad})
 
@@ -173,6 +191,7 @@ ACTS: dict[str, tuple[Act, int]] = {
     "hostile pictures in a group": (mixed_group, 2),
     "too large, or without end": (too_large, 2),
     "small, with huge results": (amplified, 2),
+    "long work": (long_work, 2),
     "a malformed form": (bad_form, 3),
     "a hostile name": (bad_name, 2),
     "a hostile path or id": (bad_path, 4),

@@ -8,7 +8,7 @@ import struct
 import zlib
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageCms
 
 PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -44,9 +44,10 @@ def _bomb(width: int, height: int) -> bytes:
     return _png(width, height, b"".join(pack.compress(row) for _ in range(height)) + pack.flush())
 
 
-_LARGE = _bomb(20_000, 400)  # sound, if anybody means it; said to be larger below
-_LYING_HEADER = _LARGE.replace(struct.pack(">II", 20_000, 400), struct.pack(">II", 20_000, 20_000))
+LARGE = _bomb(20_000, 1600)  # sound, if anybody means it; said to be larger below
+_LYING_HEADER = LARGE.replace(struct.pack(">II", 20_000, 1600), struct.pack(">II", 20_000, 20_000))
 _PROFILE = zlib.compress(bytes(4_000_000), 9)
+_PROFILE_BYTES = 512 * 1024  # what the smallest picture may carry
 
 
 def truncated(rng: random.Random) -> bytes:
@@ -86,6 +87,14 @@ def bomb(rng: random.Random) -> bytes:
         return _png(2**31 - 1, 2**31 - 1, zlib.compress(b""))
     profile = _chunk(b"iCCP", b"x\0\0" + _PROFILE)
     return _png(8, 8, zlib.compress((b"\0" + rng.randbytes(24)) * 8), profile)
+
+
+def with_profile(rng: random.Random) -> bytes:
+    """Return a PNG of a few kilobytes whose sound colour profile unpacks to 512 KiB."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    padded = struct.pack(">I", _PROFILE_BYTES) + profile[4:].ljust(_PROFILE_BYTES - 4, b"\0")
+    packed = zlib.compress((b"\0" + rng.randbytes(96)) * 32)
+    return _png(32, 32, packed, _chunk(b"iCCP", b"x\0\0" + zlib.compress(padded, 9)))
 
 
 def hollow(rng: random.Random) -> bytes:

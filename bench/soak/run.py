@@ -77,6 +77,8 @@ async def soak(
             complaints.append(f"{len(lost)} tasks were promised and lost: {sorted(lost)[:10]}")
         if wrong := await asyncio.to_thread(darkroom.check):
             complaints.append(f"python -m models check: {wrong}")
+        if tracebacks := darkroom.log.read_text().count("Traceback"):
+            complaints.append(f"{tracebacks} tracebacks in the log")
         if records.fault_count or complaints:
             complaints.append(f"the log ends with:\n{darkroom.log.read_text()[-6000:]}")
         return Report(
