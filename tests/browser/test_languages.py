@@ -11,6 +11,7 @@ from models.settings import Settings
 from tests.browser.conftest import WIDTHS, Tab
 from tests.browser.test_docs import keep
 from tests.browser.test_upload import BYTES
+from tests.browser.test_upload_sets import HIDDEN
 from tests.browser.upload_page import broken, card, drop, ended, opened, ready
 from tests.support import api_key_clients, images
 from tests.support.standalone_process import StandaloneProcess
@@ -115,6 +116,9 @@ async def test_a_german_page_from_drop_to_result_and_the_switch(
     await page.keyboard.press("Escape")
     await page.get_by_role("button", name="Liste").click()
     await tab.shots("german-list")
+    for width, height in WIDTHS.items():
+        await page.set_viewport_size({"width": width, "height": height})
+        assert await page.locator(".set-table").evaluate(HIDDEN) <= 0, width
     await page.keyboard.press("?")
     await tab.shots("german-keys")
     await page.keyboard.press("Escape")

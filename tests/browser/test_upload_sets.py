@@ -15,6 +15,8 @@ from tests.browser.upload_page import add, broken, card, ended, opened, ready, s
 from tests.support import images
 from tests.support.standalone_process import StandaloneProcess
 
+HIDDEN = "table => table.parentNode.scrollWidth - table.parentNode.clientWidth"
+"""How many pixels of a table can be seen only by scrolling sideways."""
 _PLACE = """node => [
   Number(node.dataset.zoom),
   Number(node.querySelector(".after").style.transform.match(/-?[0-9.]+/)[0]),
@@ -189,6 +191,18 @@ async def test_many_pictures_use_few_streams_and_one_zip(
     await expect(rows.first).to_contain_text("many-11.png")
     await expect(rows.first).to_contain_text(re.compile(r"done.*kB → .*kB.*[0-9] m?s"))
     await tab.shots("upload-table")
+    # On a phone its columns fold into one block a picture, and it sorts as before.
+    await page.set_viewport_size({"width": 390, "height": 844})
+    assert await page.locator(".set-table").evaluate(HIDDEN) <= 0
+    titles = page.get_by_role("columnheader").get_by_role("button")
+    await expect(titles).to_have_text(["Name", "State", "Size", "Time"])
+    await expect(rows.first.get_by_role("cell").nth(1)).to_have_text("many-11.png")
+    await titles.last.click()
+    await expect(page.get_by_role("columnheader", name="Time")).to_have_attribute(
+        "aria-sort", "ascending"
+    )
+    await titles.first.click()
+    await page.set_viewport_size({"width": 1440, "height": 900})
     assert await tab.findings(".set-table", "tbody tr:nth-child(n + 3):nth-child(-n + 12)") == []
     for name in ("many-3.png", "many-10.png"):
         await page.get_by_role("checkbox", name=f"Choose {name}").check()
@@ -305,7 +319,7 @@ async def test_touch_on_a_phone(darkroom: StandaloneProcess, browser: Browser) -
             await session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
         await session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
-    stage = page.locator(".stage").first
+    stage = card(page, "phone.png").locator(".stage:not(.loading)")
     await stage.scroll_into_view_if_needed()
     await touch(stage, [(0, 0), (-60, 0), (-240, 0)])
     await expect(stage.get_by_role("slider")).to_have_value("0")

@@ -335,6 +335,18 @@ async def test_the_queue_position_is_shown(
     await ended(page, "cancelled", 1)
 
 
+@pytest.mark.parametrize("script", ["messages-en.js", "dom.js"])
+async def test_leaving_while_the_page_loads_is_no_error(
+    darkroom: StandaloneProcess, tab: Tab, script: str
+) -> None:
+    """What a browser drops then fails like this; the tab fails the test for any error."""
+    await tab.page.route(f"**/static/{script}", lambda route: route.abort())
+    async with tab.page.expect_event("requestfailed", lambda each: each.url.endswith(script)):
+        await tab.page.goto(darkroom.url)
+    await expect(tab.page.locator("#choose")).to_be_visible()
+    await tab.page.goto("about:blank")
+
+
 async def test_a_sample_that_cannot_be_loaded(darkroom: StandaloneProcess, tab: Tab) -> None:
     page = await opened(tab, darkroom.url)
     await page.context.set_offline(True)

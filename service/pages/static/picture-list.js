@@ -20,6 +20,7 @@ import { STATES, stateOf } from "./picture-states.js";
  * @property {any} [task] document of the API
  * @property {any} [problem] why it failed, a problem document
  * @property {number} [sent] share of the upload, 0 to 1; not stored
+ * @property {number} [took] seconds of the upload
  * @property {string} [note] reason for waiting; not stored
  * @property {number|null} [position] tasks ahead of it; not stored
  * @property {number|null} [eta] seconds; not stored

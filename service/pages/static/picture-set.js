@@ -3,9 +3,10 @@
 import { PictureCard } from "./picture-card.js";
 import { el, setText } from "./dom.js";
 import { openLightbox } from "./lightbox.js";
-import { STATES, isFinal, shareOf, withTimeLeft } from "./picture-states.js";
+import { STATES, isFinal, withTimeLeft } from "./picture-states.js";
 import { retried, retryText } from "./retry.js";
 import { SetDownloads } from "./set-downloads.js";
+import { SetProgress } from "./set-progress.js";
 import { SetTable } from "./set-table.js";
 import { describeOperations, formatDate } from "./format.js";
 import { t } from "./text.js";
@@ -39,6 +40,7 @@ export class PictureSet {
     this.summary = el("summary", {}, line);
     this.bar = el("progress", { max: "1", "aria-label": t("set.progress", { title }) });
     this.left = el("p", { class: "small note" });
+    this.pace = new SetProgress();
     this.downloads = new SetDownloads(() => this.items, () => this.showChosen());
     this.stop = button(t("set.cancel"), () => this.items.forEach((item) => queue.cancel(item)));
     this.retry = button(t("action.retry"), () => retried(this.items).forEach((item) => queue.retry(item)));
@@ -173,10 +175,9 @@ export class PictureSet {
     this.chip.className = `chip ${state.chip}`;
     setText(this.counts, t("set.pictures", { count: items.length, date: this.startedAt }));
     this.progress.hidden = !open || !several;
-    const share = items.reduce((sum, item) => sum + shareOf(item), 0) / (items.length || 1);
+    const { share, left } = this.pace.of(items);
     this.bar.value = share;
-    const eta = Math.max(0, ...items.map((item) => item.eta ?? 0));
-    setText(this.left, withTimeLeft(t("set.so_far", { percent: Math.floor(100 * share), ended, total: items.length }), eta));
+    setText(this.left, withTimeLeft(t("set.so_far", { percent: Math.floor(100 * share), ended, total: items.length }), left));
     this.downloads.update(open > 0);
     this.asTable.hidden = !several;
     this.failedOnly.hidden = !several || (!failed && !this.filtered);

@@ -20,8 +20,7 @@ import { t } from "./text.js";
  * @property {string[]} statuses of the task that lead here
  * @property {"person"|"upload"|"task"|""} by what leads on from here; "": nothing, it is final
  * @property {""|"done"|"failed"|"cancelled"} outcome what it counts as; "": not final
- * @property {[number, number]} span its part of the way from upload to result
- * @property {((item: Item) => number)|null} share how much of that part is behind it; null: unknown
+ * @property {((item: Item) => number)|null} share how much of the upload or the work is behind it; null: unknown
  * @property {((item: Item) => string)|null} progress the same as a line of text; null: none
  * @property {("bar"|"problem"|"result"|"large"|"cancel"|"retry"|"remove")[]} shows parts of its card: progress bar,
  *   problem, facts of the result; buttons
@@ -31,39 +30,39 @@ import { t } from "./text.js";
 export const STATES = {
   chosen: {
     label: "state.chosen", held: "state.chosen", chip: "", statuses: [], by: "person", outcome: "",
-    span: [0, 0], share: null, progress: null, shows: [],
+    share: null, progress: null, shows: [],
   },
   waiting: {
     label: "state.waiting", held: "state.waiting", chip: "wait", statuses: [], by: "upload", outcome: "",
-    span: [0, 0], share: null, progress: null, shows: ["bar", "cancel"],
+    share: null, progress: null, shows: ["bar", "cancel"],
   },
   sending: {
     label: "state.sending", held: "state.held", chip: "wait", statuses: [], by: "upload", outcome: "",
-    span: [0, 0.2], share: sentShare, progress: sentText, shows: ["bar", "cancel"],
+    share: sentShare, progress: sentText, shows: ["bar", "cancel"],
   },
   queued: {
     label: "state.queued", held: "state.held", chip: "wait", statuses: ["CREATED"], by: "task", outcome: "",
-    span: [0.2, 1], share: workShare, progress: queueText, shows: ["bar", "cancel"],
+    share: workShare, progress: queueText, shows: ["bar", "cancel"],
   },
   working: { // PENDING: STARTED with LEGACY_STATUS
     label: "state.working", held: "state.held", chip: "wait", statuses: ["STARTED", "PENDING"], by: "task", outcome: "",
-    span: [0.2, 1], share: workShare, progress: workText, shows: ["bar", "cancel"],
+    share: workShare, progress: workText, shows: ["bar", "cancel"],
   },
   done: {
     label: "state.done", held: "state.done", chip: "good", statuses: ["SUCCESS"], by: "", outcome: "done",
-    span: [1, 1], share: null, progress: null, shows: ["result", "large", "remove"],
+    share: null, progress: null, shows: ["result", "large", "remove"],
   },
   gone: { // done, but the result is no longer stored
     label: "state.gone", held: "state.gone", chip: "", statuses: ["SUCCESS"], by: "", outcome: "done",
-    span: [1, 1], share: null, progress: null, shows: ["result", "retry", "remove"],
+    share: null, progress: null, shows: ["result", "retry", "remove"],
   },
   failed: {
     label: "state.failed", held: "state.failed", chip: "bad", statuses: ["FAILURE"], by: "", outcome: "failed",
-    span: [1, 1], share: null, progress: null, shows: ["problem", "retry", "remove"],
+    share: null, progress: null, shows: ["problem", "retry", "remove"],
   },
   cancelled: {
     label: "state.cancelled", held: "state.cancelled", chip: "", statuses: ["CANCELLED"], by: "", outcome: "cancelled",
-    span: [1, 1], share: null, progress: null, shows: ["retry", "remove"],
+    share: null, progress: null, shows: ["retry", "remove"],
   },
 };
 
@@ -77,10 +76,15 @@ export function stateOf(task) {
 /** @param {Item} item */
 export const isFinal = (item) => STATES[item.state].by === "";
 
-/** How far a picture is on its way from upload to result, 0 to 1. @param {Item} item */
-export function shareOf(item) {
-  const { span: [from, to], share } = STATES[item.state];
-  return from + (to - from) * (share?.(item) ?? 0);
+/**
+ * How far a picture is on its way from upload to result, 0 to 1.
+ * @param {Item} item @param {number} upload how much of that way is the upload
+ */
+export function shareOf(item, upload) {
+  if (isFinal(item)) return 1;
+  const { by, share } = STATES[item.state];
+  const behind = share?.(item) ?? 0;
+  return by === "task" ? upload + (1 - upload) * behind : upload * behind;
 }
 
 /** The progress of a picture as one line of text. @param {Item} item */

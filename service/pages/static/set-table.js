@@ -20,6 +20,10 @@ const COLUMNS = [
   ["table.time", (item) => secondsOf(item) || 0],
 ];
 
+// Said again, since some browsers forget them where a narrow table is drawn as blocks.
+const GROUP = { role: "rowgroup" };
+const TITLE = { role: "columnheader", scope: "col" };
+
 export class SetTable {
   /**
    * @param {{isChosen: (item: Item) => boolean, choose: (item: Item, on: boolean) => void, enlarge: (item: Item) => void,
@@ -34,12 +38,12 @@ export class SetTable {
     this.frame = 0; // in which the rows are drawn: an event of a group changes all of them one by one
     this.heads = COLUMNS.map(([title], at) => {
       const button = el("button", { type: "button", class: "plain", text: t(title), onclick: () => this.sort(at) });
-      return el("th", { scope: "col" }, button);
+      return el("th", TITLE, button);
     });
-    const blank = (text) => el("th", { scope: "col" }, el("span", { class: "visually-hidden", text }));
-    const head = el("tr", {}, blank(t("table.choose")), this.heads, blank(t("table.actions")));
-    this.body = el("tbody");
-    this.node = el("div", { class: "scroll" }, el("table", { class: "set-table" }, el("thead", {}, head), this.body));
+    const blank = (text) => el("th", TITLE, el("span", { class: "visually-hidden", text }));
+    const head = el("tr", { role: "row" }, blank(t("table.choose")), this.heads, blank(t("table.actions")));
+    this.body = el("tbody", GROUP);
+    this.node = el("div", { class: "scroll" }, el("table", { class: "set-table", role: "table" }, el("thead", GROUP, head), this.body));
   }
 
   /** @param {number} column the same again: the other way round */
@@ -82,7 +86,7 @@ export class SetTable {
     const more = item.state === "failed" && item.problem ? tProblem(item.problem) : { text: progressText(item) };
     const state = [el("span", { class: `chip ${STATES[item.state].chip}`, text: stateOf(item) }), el("span", { class: "quiet small", ...more })];
     const row = [[box], [item.name], state, [size], [Number.isFinite(seconds) && formatDuration(seconds)], this.buttons(item)];
-    return el("tr", { "data-key": item.id, "data-state": item.state }, ...row.map((cell) => el("td", {}, ...cell)));
+    return el("tr", { role: "row", "data-key": item.id, "data-state": item.state }, ...row.map((cell) => el("td", { role: "cell" }, ...cell)));
   }
 
   /** Each has a key, since a row that is drawn again may not get another button's action. @param {Item} item */

@@ -3,7 +3,9 @@
  * with the texts of one language of its catalogue, see service/pages/messages.
  */
 
-const { LANGUAGE, MESSAGES, API, ERRORS } = await import(document.documentElement.dataset.messages);
+// A person who leaves before they came ends the load: no error of the page, of which nothing runs without its texts.
+const never = () => new Promise(() => {});
+const { LANGUAGE, MESSAGES, API, ERRORS } = await import(document.documentElement.dataset.messages).catch(never);
 
 /** Of numbers, dates and plurals, and of what the catalogue says. */
 export { LANGUAGE };

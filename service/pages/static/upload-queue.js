@@ -100,13 +100,16 @@ export class UploadQueue {
     if (item.link) form.append("image_url", item.link);
     else form.append("image", file, item.name);
     const notify = (note) => this.pictures.update(item, { note });
-    const send = (hear) => {
+    const send = async (hear) => {
+      const began = Date.now();
       const progress = (sent) => {
         hear();
         this.pictures.update(item, { sent, note: "" });
       };
       progress(0);
-      return upload("/process", form, progress, signal);
+      const task = await upload("/process", form, progress, signal);
+      item.took = (Date.now() - began) / 1000;
+      return task;
     };
     return withRetries(send, notify, signal);
   }
