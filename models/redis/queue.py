@@ -98,8 +98,8 @@ class Queue:
     ) -> bool:
         """Enqueue a task; return False, and log, if Redis did not answer in time.
 
-        ``number`` must be new each time: it names the job. So nothing need be asked before, as arq's
-        ``enqueue_job`` does; job, place and message are one transaction. Lower ``turn``s (``models.store.tasks.fair_queue``) are served first; of equal ones the task
+        ``number`` must be new each time: it names the job, so nothing is asked before. Lower
+        ``turn``s (``models.store.tasks.fair_queue``) are served first; of equal ones the task
         that was created earlier, at ``since``. ``short``: see ``Work``.
         """
         try:
