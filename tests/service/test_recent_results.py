@@ -168,7 +168,12 @@ async def test_after_a_poll_only_the_bytes_are_read(
     body = await (await client.get(f"/tasks/{task_id}?wait=5")).json()
     asked, names = [], client.app[STORE].result_names
     find = names.find
-    monkeypatch.setattr(names, "find", lambda *given: asked.append(given) or find(*given))
+
+    async def counted(*given: Any) -> Any:
+        asked.append(given)
+        return await find(*given)
+
+    monkeypatch.setattr(names, "find", counted)
     read_at = client.app[RECENT_RESULTS].get(body["url"].rpartition("/")[2]).confirmed
     response = await client.get(body["url"])
     assert (await response.read(), asked) == (data, [])
