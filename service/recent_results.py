@@ -1,6 +1,7 @@
 """Small results that were fetched lately: served from memory.
 
-Within a second after MongoDB confirmed one, and while MongoDB is away.
+Within a second after MongoDB confirmed one, and while MongoDB is away. One whose task a poll has
+just read is found without looking for its name and its task again.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import structlog
 from aiohttp import web
 
 from models.errors import NotFound, NotReady, ResultGone, StoreUnavailable
-from models.tasks.task import Result, Task
+from models.tasks.task import Result, Status, Task
 from service.results import find_result, requested_owner
 
 MAX_RESULT_BYTES = 1024 * 1024  # one chunk in MongoDB: it is kept without a copy
@@ -26,11 +27,14 @@ _MAX_RESULTS = 2000  # each has its task beside it, which may take more than the
 
 @dataclass
 class RecentResult:
-    """A result of ``task`` with its bytes; ``confirmed``: monotonic seconds when MongoDB had it."""
+    """A result of ``task``; ``confirmed``: monotonic seconds when MongoDB had it.
+
+    ``data``: its bytes; None if only its task was read.
+    """
 
     task: Task
     result: Result
-    data: bytes
+    data: bytes | None
     confirmed: float
 
     @property
@@ -50,19 +54,42 @@ class RecentResults:
     def __init__(self) -> None:
         self._results: OrderedDict[str, RecentResult] = OrderedDict()
         self._bytes = 0
-        self._forgotten = 0
+        self.forgotten = 0
+        """How many results it was told to forget."""
 
     def get(self, name: str) -> RecentResult | None:
         return self._results.get(name)
 
     def forget(self, name: str) -> None:
         """Forget a result: it is gone."""
-        self._forgotten += 1
+        self.forgotten += 1
         self._drop(name)
 
     def _drop(self, name: str) -> None:
         found = self._results.pop(name, None)
-        self._bytes -= len(found.data) if found else 0
+        self._bytes -= len(found.data or b"") if found else 0
+
+    def note(self, task: Task, name: str | None, forgotten: int) -> None:
+        """Note the results of ``task``, of its upload called ``name``: MongoDB just had them.
+
+        ``forgotten``: that number before it was read. One that was forgotten since may be of it.
+        """
+        if task.status is not Status.SUCCESS or task.owner or forgotten != self.forgotten:
+            return
+        now = time.monotonic()
+        for each, result in task.available_results(task.upload(name)):
+            known = self._results.get(each)
+            if known is not None and (known.task.id, known.result) == (task.id, result):
+                known.confirmed = now
+            else:
+                self._add(each, RecentResult(task, result, None, now))
+
+    def _add(self, name: str, found: RecentResult) -> None:
+        self._drop(name)
+        self._results[name] = found
+        self._bytes += len(found.data or b"")
+        while self._bytes > _MAX_TOTAL_BYTES or len(self._results) > _MAX_RESULTS:
+            self._drop(next(iter(self._results)))
 
     def keep(
         self, name: str, task: Task, result: Result, chunks: AsyncGenerator[bytes]
@@ -71,7 +98,9 @@ class RecentResults:
 
         Not if any result was forgotten since this call: it may have been this one.
         """
-        return self._keep(name, task, result, chunks, time.monotonic(), self._forgotten)
+        known = self._results.get(name)
+        confirmed = known.confirmed if known and known.trusted else time.monotonic()
+        return self._keep(name, task, result, chunks, confirmed, self.forgotten)
 
     async def _keep(
         self,
@@ -88,12 +117,8 @@ class RecentResults:
                 kept.append(chunk)
                 yield chunk
         data = kept[0] if len(kept) == 1 else b"".join(kept)
-        if forgotten == self._forgotten and len(data) == result.bytes <= MAX_RESULT_BYTES:
-            self._drop(name)
-            self._results[name] = RecentResult(task, result, data, confirmed)
-            self._bytes += len(data)
-            while self._bytes > _MAX_TOTAL_BYTES or len(self._results) > _MAX_RESULTS:
-                self._drop(next(iter(self._results)))
+        if forgotten == self.forgotten and len(data) == result.bytes <= MAX_RESULT_BYTES:
+            self._add(name, RecentResult(task, result, data, confirmed))
 
 
 RECENT_RESULTS = web.AppKey("recent_results", RecentResults)
@@ -107,7 +132,7 @@ async def find_kept_result(request: web.Request) -> tuple[Task, str, Result, boo
         try:
             task, name, result, exact = await find_result(request)
         except StoreUnavailable:
-            if kept is None:
+            if kept is None or kept.data is None:
                 raise
         except (NotFound, NotReady, ResultGone):
             recent.forget(asked)

@@ -7,12 +7,14 @@ import json
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import structlog
 from arq.connections import ArqRedis
-from arq.constants import default_queue_name
+from arq.constants import default_queue_name, job_key_prefix
+from arq.jobs import serialize_job
+from arq.utils import timestamp_ms
 from redis.asyncio import ConnectionPool
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff
@@ -96,20 +98,21 @@ class Queue:
     ) -> bool:
         """Enqueue a task; return False, and log, if Redis did not answer in time.
 
-        ``number`` must be new each time: arq refuses the id of a job that a dead worker took.
-        Lower ``turn``s (``models.store.tasks.fair_queue``) are served first; of equal ones the task
+        ``number`` must be new each time: it names the job, so nothing is asked before. Lower
+        ``turn``s (``models.store.tasks.fair_queue``) are served first; of equal ones the task
         that was created earlier, at ``since``. ``short``: see ``Work``.
         """
         try:
             async with self._call("enqueue"):
-                await self._redis.enqueue_job(
-                    JOB_NAME,
-                    task_id,
-                    _job_id=job_id(task_id, number, short),
-                    _defer_until=_queue_score(turn, since),
-                    _expires=_JOB_EXPIRES_SECONDS,
+                name, place = job_id(task_id, number, short), _queue_score(turn, since)
+                job = serialize_job(
+                    JOB_NAME, (task_id,), {}, None, timestamp_ms(), serializer=to_json
                 )
-                await self._redis.publish(QUEUED_CHANNEL, b"")
+                async with self._redis.pipeline(transaction=True) as pipe:
+                    pipe.psetex(job_key_prefix + name, _JOB_EXPIRES_SECONDS * 1000, job)
+                    pipe.zadd(default_queue_name, {name: place})
+                    pipe.publish(QUEUED_CHANNEL, b"")
+                    await pipe.execute()
         except StoreUnavailable as error:
             log.warning("enqueue_failed", task_id=task_id, reason=repr(error.__cause__))
             return False
@@ -179,11 +182,11 @@ def is_short(job_id: str) -> bool:
     return job_id.endswith(_SHORT)
 
 
-def _queue_score(turn: int, since: datetime) -> datetime:
-    """Return the time that arq's queue sorts the job by: it lies in 1970, ordered by turn.
+def _queue_score(turn: int, since: datetime) -> int:
+    """Return the time that arq's queue sorts the job by: in 1970, in milliseconds, by turn.
 
     Each turn is one second. Within it jobs are ordered by tenths of seconds of ``since``, modulo
-    100 s, so that only jobs on both sides of such a boundary may swap. arq does not accept 0.
+    100 s, so that only jobs on both sides of such a boundary may swap.
     """
     tenths = int(since.timestamp() * 10) % 1000
-    return datetime.fromtimestamp(turn + (1 + min(tenths, 998)) / 1000, UTC)
+    return 1000 * turn + 1 + min(tenths, 998)

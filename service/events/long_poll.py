@@ -18,6 +18,7 @@ from models.tasks.task import ENDED, Task
 from service.app_keys import STORE
 from service.auth.authenticator import AUTHENTICATOR
 from service.http.request_counts import WAITS_FOR_TASKS
+from service.recent_results import RECENT_RESULTS
 
 T = TypeVar("T")
 
@@ -134,14 +135,18 @@ async def long_poll_task(
         StoreUnavailable: MongoDB is unavailable.
         Unauthorized, Forbidden: see ``Authenticator.revalidate``.
     """
-    tasks = request.app[STORE].tasks
+    tasks, recent = request.app[STORE].tasks, request.app[RECENT_RESULTS]
+    forgotten = recent.forgotten
     if not seconds:
-        return await request.app[POLLED_TASKS].get(task_id, view)
-    request[WAITS_FOR_TASKS] = True
-    task = await request.app[COMPLETION_WAITER].wait(
-        [task_id], lambda: tasks.get(task_id, view), lambda task: [task], seconds
-    )
-    await request.app[AUTHENTICATOR].revalidate(request)
+        task = await request.app[POLLED_TASKS].get(task_id, view)
+    else:
+        request[WAITS_FOR_TASKS] = True
+        task = await request.app[COMPLETION_WAITER].wait(
+            [task_id], lambda: tasks.get(task_id, view), lambda task: [task], seconds
+        )
+        await request.app[AUTHENTICATOR].revalidate(request)
+    if task is not None:  # its result is fetched next
+        recent.note(task, request.query.get("name"), forgotten)
     return task
 
 

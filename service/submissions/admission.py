@@ -67,11 +67,7 @@ class Admission:
         check_result_bytes(own_bytes, self._max_result_bytes)
         pending, pending_bytes = self._pending[client], self._pending_bytes[client]
         with self._pending.hold(client, turns), self._pending_bytes.hold(client, own_bytes):
-            all_open, own, served = await asyncio.gather(
-                self._open(),
-                self._fair_queue.of_client(client),
-                self._fair_queue.served_turn(),
-            )
+            all_open, own = await asyncio.gather(self._open(), self._fair_queue.of_client(client))
             limits = self._limits
             for setting, limit, measured, whose in (
                 ("MAX_QUEUE", limits.max_queue, all_open.count + self._added, None),
@@ -84,7 +80,7 @@ class Admission:
                 raise self._too_many_bytes(waiting, own_bytes)
             others = total_predicted_bytes(all_open.most_bytes, shares) + self._added_bytes
             await self._free_space.check(own_bytes, others, _ROOM_SHARE)
-            yield max(served, own.next_turn) + pending
+            yield max(own.served_turn, own.next_turn) + pending
             self._added += 1
             self._added_bytes += own_bytes
 

@@ -173,9 +173,11 @@ class TaskCreator:
     async def _create_or_reuse(self, spec: TaskSpec) -> Task:
         task: Task | None = None
         for _ in range(_MAX_TRIES):
-            task = await self.store.tasks.find(spec.task_id)
+            task, stored = await self.store.tasks.find_with_original(
+                spec.task_id, spec.upload.sha256, spec.owner
+            )
             if task is None:
-                task = await self._create(spec)
+                task = await self._create(spec, original_is_new=not stored)
             else:
                 changed = await self._reuse(task, spec)
                 # An answer that rests on no write of its own rests on a read that is as certain.
@@ -205,13 +207,14 @@ class TaskCreator:
             changed |= await self._restart(task, await self._store_original(spec), spec.client)
         return changed
 
-    async def _create(self, spec: TaskSpec) -> Task | None:
+    async def _create(self, spec: TaskSpec, *, original_is_new: bool) -> Task | None:
         """Return the new task; None if another service was faster: the next try finds its task."""
         async with self.admission.admit(
             spec.client, spec.output, spec.most_bytes, spec.work.turns
         ) as order:
             original, upload = await asyncio.gather(
-                self._store_original(spec), self._reserve_names(spec)
+                self._store_original(spec, probably_new=original_is_new),
+                self._reserve_names(spec),
             )
             created = await self.store.tasks.create(
                 spec.fingerprint,
@@ -237,11 +240,11 @@ class TaskCreator:
             await self.store.leases.mark_not_enqueued(spec.task_id)
         return created
 
-    async def _store_original(self, spec: TaskSpec) -> ObjectId:
+    async def _store_original(self, spec: TaskSpec, *, probably_new: bool = False) -> ObjectId:
         """Return the ID of the stored original; the same bytes are stored once for each owner."""
         upload, owner = spec.upload, spec.owner
         return await self.store.originals.find_or_store(
-            upload.file, upload.name, upload.sha256, owner
+            upload.file, upload.name, upload.sha256, owner, probably_new=probably_new
         )
 
     async def _reserve_names(self, spec: TaskSpec) -> TaskUpload:

@@ -156,3 +156,62 @@ async def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "defg":
         await keep(name, 1, b"1")
     assert [name for name in "bcdefg" if kept.get(name)] == ["e", "f", "g"]
+
+
+async def test_after_a_poll_only_the_bytes_are_read(
+    client: Any, send: Send, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = images.png(seed=1)
+    task_id = (await (await send(data, "1.png")).json())["task_id"]
+    await finish(store, task_id, data)
+    monkeypatch.setattr(recent_results, "TRUST_SECONDS", 1000)
+    body = await (await client.get(f"/tasks/{task_id}?wait=5")).json()
+    asked, names = [], client.app[STORE].result_names
+    find = names.find
+
+    async def counted(*given: Any) -> Any:
+        asked.append(given)
+        return await find(*given)
+
+    monkeypatch.setattr(names, "find", counted)
+    read_at = client.app[RECENT_RESULTS].get(body["url"].rpartition("/")[2]).confirmed
+    response = await client.get(body["url"])
+    assert (await response.read(), asked) == (data, [])
+    kept = client.app[RECENT_RESULTS].get(body["url"].rpartition("/")[2])
+    assert (kept.data, kept.confirmed) == (data, read_at)  # no younger than what was read
+    kept.confirmed -= 1000
+    assert (await client.get(body["url"])).status == 200 and len(asked) == 1
+    await client.get(f"/tasks/{task_id}")
+    assert (await client.delete(body["url"])).status == 204
+    assert (await client.get(body["url"])).status == 404
+
+
+async def test_what_is_only_noted_is_not_served_during_an_outage(
+    client: Any, send: Send, store: Store
+) -> None:
+    url, _ = await _finished(send, store, 1)
+    task_id = (await (await send(images.png(seed=1), "1.png")).json())["task_id"]
+    await client.get(f"/tasks/{task_id}")
+    client.app[RECENT_RESULTS].get(url.rpartition("/")[2]).confirmed -= 1000
+    client.app[STORE].availability.away = True
+    assert (await client.get(url)).status == 503
+
+
+async def test_a_result_deleted_while_its_task_was_read_is_not_noted(
+    send: Send, store: Store
+) -> None:
+    url, _ = await _finished(send, store, 1)
+    name = url.rpartition("/")[2]
+    found = await store.result_names.find(name)
+    assert found is not None
+    task = await store.tasks.get(found[0])
+    assert task is not None
+    recent = RecentResults()
+    before = recent.forgotten
+    recent.forget(name)
+    recent.note(task, None, before)
+    assert recent.get(name) is None
+    recent.note(task.model_copy(update={"owner": "0123456789abcdef"}), None, recent.forgotten)
+    assert recent.get(name) is None
+    recent.note(task, None, recent.forgotten)
+    assert recent.get(name) is not None

@@ -49,6 +49,8 @@ class DarkroomWorker(Worker):
         self._passed = 0  # jobs of the last read that stay in the queue
         self._read_on = False  # whether one behind them could be started
         self._woken = asyncio.Event()
+        self._unread = True  # whether the queue may hold what the last read did not take
+        self._took_all = False  # whether a read has taken all that it found
         self._stopping: asyncio.Task[None] | None = None
         self._redis_away = False
         self._draining = self._store_away = False
@@ -74,12 +76,22 @@ class DarkroomWorker(Worker):
 
     def _update(self) -> None:
         self.allow_pick_jobs = not self._draining and not self._store_away
+        self._wake()
+
+    def _wake(self) -> None:
+        """Let the queue be read: it may hold what this worker has not seen."""
+        self._unread = True
         self._woken.set()
 
     def store_results(self, job_id: str) -> None:
         """Let another job start: this one needs no child process any more."""
         self._storing.add(job_id)
-        self._woken.set()
+        self._look_again()
+
+    def _look_again(self) -> None:
+        """Let the queue be read since another job may start here, unless nothing was in it."""
+        if self._unread:
+            self._woken.set()
 
     async def read_when_queued(self) -> None:
         """Read the queue whenever a job was enqueued, until cancelled."""
@@ -87,7 +99,7 @@ class DarkroomWorker(Worker):
             with contextlib.suppress(*REDIS_ERRORS):
                 async with self.pool.pubsub(ignore_subscribe_messages=True) as subscription:
                     await subscription.subscribe(QUEUED_CHANNEL)
-                    self._woken.set()  # for what was enqueued before
+                    self._wake()  # for what was enqueued before
                     while True:
                         if message := await subscription.get_message(timeout=_MAX_IDLE_SECONDS):
                             self._hear(message["data"])
@@ -98,7 +110,7 @@ class DarkroomWorker(Worker):
         if job_id and kind == self.kind:
             self.leave(job_id)  # without looking at it: it would be put back again
         else:
-            self._woken.set()
+            self._wake()
 
     def _on_stop_signal(self, signum: signal.Signals) -> None:
         self._stopping = asyncio.create_task(self.stop())
@@ -148,17 +160,19 @@ class DarkroomWorker(Worker):
         One that moves up meanwhile may be passed over: until the next message, ten seconds at most.
         """
         self._queue_read_offset, self.queue_read_limit = 0, _FIRST_IDS
+        self._unread = self._took_all = False  # a message from here on is of what it may not see
         while True:
             self._passed, self._read_on = 0, False
             await super()._poll_iteration()  # arq reads by these two, and calls ``start_jobs``
             if not self._read_on:
+                self._unread |= not self._took_all
                 return
             self._queue_read_offset += self._passed
             self.queue_read_limit = _MORE_IDS
 
     def _release_sem_dec_counter_on_complete(self) -> None:
         super()._release_sem_dec_counter_on_complete()
-        self._woken.set()
+        self._look_again()
 
     def leave(self, job_id: str) -> None:
         """Never take that job again: it needs what this worker lacks."""
@@ -199,7 +213,9 @@ class DarkroomWorker(Worker):
             else:
                 await self._start_job(job_id)
         far = only_short and self._queue_read_offset  # a short one behind those waits
-        self._read_on = len(job_ids) == self.queue_read_limit and not far
+        full = len(job_ids) == self.queue_read_limit
+        self._read_on = full and not far
+        self._took_all = not (full or self._passed or self._queue_read_offset)
 
     async def _start_job(self, job_id: str) -> None:
         """Take a job out of the queue and run it, unless another worker was first.

@@ -95,6 +95,8 @@ class FileBucket(Repository):
                 {"files_id": file_id, "n": n, "data": part} for n, part in enumerate(parts, count)
             )
             length, count = length + sum(map(len, parts)), count + len(parts)
+            if length < count * CHUNK_BYTES:  # the last chunk: no thread to read nothing
+                break
         return length
 
     async def read(self, file_id: ObjectId, start: int, stop: int) -> AsyncGenerator[bytes]:

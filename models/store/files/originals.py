@@ -41,16 +41,25 @@ class Originals(FileBucket):
         super().__init__(database, settings, "originals")
 
     async def find_or_store(
-        self, source: Source, filename: str, sha256: str, owner: str = ""
+        self,
+        source: Source,
+        filename: str,
+        sha256: str,
+        owner: str = "",
+        *,
+        probably_new: bool = False,
     ) -> ObjectId:
         """Touch the owner's original with that hash, or store it; return its id.
+
+        ``probably_new``: store it without looking for it first.
 
         Raises:
             StoreUnavailable: it may not be stored.
         """
         metadata, times = {"key": original_key(sha256, owner)}, {"used_at": "$$NOW"}
         while True:
-            file_id = await self.touch_by_hash(sha256, owner)
+            file_id = None if probably_new else await self.touch_by_hash(sha256, owner)
+            probably_new = False
             if file_id is None:
                 source.seek(0)
                 file_id = await self._insert(source, filename, metadata, times)

@@ -8,17 +8,15 @@ by all of it, clients share the workers by work, not by tasks, and no client sta
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property
 
 from pymongo import ASCENDING, DESCENDING
 
 from models.images.inspect import OutputFormat
 from models.store.mongo.repository import Document, Repository, now_plus
-from models.store.tasks.worker_registry import WorkerRegistry
+from models.store.tasks.worker_registry import capacity_pipeline
 from models.tasks.queue_position import MAX_AHEAD, MAX_POSITIONS, QueueSnapshot, Running
 from models.tasks.task import OPEN, Status, TimelineAction, Work
 from models.work_prices import Prices
@@ -43,53 +41,50 @@ class ClientTasks(OpenTasks):
     """Those of one client.
 
     ``turns``: as how many they count by their work. ``next_turn``: behind the last one that waits,
-    1 if none does.
+    1 if none does. ``served_turn``: that is served now, of all clients, from 1.
     """
 
     turns: int
     next_turn: int
+    served_turn: int
 
 
 class FairQueue(Repository):
     """Counts over the collection ``tasks``; ``client`` is a ``Task.client``."""
-
-    @cached_property
-    def _workers(self) -> WorkerRegistry:
-        return WorkerRegistry(self._database, self._settings)
 
     async def open_tasks(self) -> OpenTasks:
         """Return what is open, of all clients.
 
         Only what its index adds up quickly: 1 ms a thousand tasks, 5 with what ``of_client`` asks.
         """
-        rows = await self._open_by_format({}, {})
+        rows = await self._tasks.aggregate(_open_by_format({}, {})).to_list(None)
         return OpenTasks(*_count_and_bytes(rows))
 
     async def of_client(self, client: str) -> ClientTasks:
-        """Return what is open of one client."""
+        """Return what is open of one client, and which turn is served, by one question."""
         turns = {"$ifNull": ["$work.turns", 1]}  # older versions wrote none
         after = {"$add": [{"$ifNull": ["$turn", 0]}, turns]}
         behind = {"$cond": [{"$eq": ["$status", Status.CREATED]}, after, 1]}
         sums = {"turns": {"$sum": turns}, "next": {"$max": behind}}
-        rows = await self._open_by_format({"client": client}, sums)
+        served: list[Document] = [
+            {"$match": {"status": Status.CREATED, "turn": {"$gt": 0}}},
+            {"$sort": {"turn": ASCENDING}},
+            {"$limit": 1},
+            {"$project": {"served": "$turn"}},
+        ]
+        own = _open_by_format({"client": client}, sums)
+        found = await self._tasks.aggregate([*own, self._and(served)]).to_list(None)
+        rows = [row for row in found if "served" not in row]
         return ClientTasks(
             *_count_and_bytes(rows),
             sum(row["turns"] for row in rows),
             max((int(row["next"]) for row in rows), default=1),
+            next((int(row["served"]) for row in found if "served" in row), 1),
         )
 
-    async def _open_by_format(self, query: Document, sums: Document) -> list[Document]:
-        always = {"count": {"$sum": 1}, "most": {"$sum": "$most_result_bytes"}}
-        group = {"$group": {"_id": "$format", **always, **sums}}
-        return await self._tasks.aggregate([{"$match": {"status": _OPEN, **query}}, group]).to_list(
-            None
-        )
-
-    async def served_turn(self) -> int:
-        """Return the turn that is served now, from 1."""
-        waiting = {"status": Status.CREATED, "turn": {"$gt": 0}}
-        served = await self._tasks.find_one(waiting, {"turn": 1}, sort=[("turn", ASCENDING)])
-        return int(served["turn"]) if served else 1
+    def _and(self, pipeline: list[Document], collection: str = "tasks") -> Document:
+        """Return the stage that appends what ``pipeline`` finds: several queries, one question."""
+        return {"$unionWith": {"coll": collection, "pipeline": pipeline}}
 
     async def count_ended(self, seconds: float, client: str | None = None) -> int:
         """Return the number of tasks that ended in the last ``seconds``."""
@@ -102,34 +97,35 @@ class FairQueue(Repository):
 
         It reads MAX_POSITIONS waiting ids, so callers share one snapshot.
         """
-        moment = await self._server_now()
+        moment = await self._now()
         clock_offset = moment - datetime.now(UTC)
-        order = dict.fromkeys(SERVICE_ORDER, ASCENDING)
-        waiting, ahead, running, (workers, places) = await asyncio.gather(
-            self._tasks.aggregate(
-                [
-                    {"$match": {"status": Status.CREATED}},
-                    {"$sort": order},
-                    {"$limit": MAX_POSITIONS},
-                    {
-                        "$group": {
-                            "_id": None,
-                            "ids": {"$push": "$_id"},
-                            "turns": {"$push": "$turn"},
-                        }
-                    },
-                ]
-            ).to_list(1),
-            self._tasks.find({"status": Status.CREATED}, ["work"])
-            .sort(list(order.items()))
-            .limit(MAX_AHEAD)
-            .to_list(None),
-            self._tasks.find({"status": Status.STARTED}, _RUNNING_FIELDS)
-            .limit(_MAX_RUNNING)
-            .to_list(None),
-            self._workers.capacity(),
-        )
-        ids, turns = (waiting[0]["ids"], waiting[0]["turns"]) if waiting else ([], [])
+        in_order: list[Document] = [
+            {"$match": {"status": Status.CREATED}},
+            {"$sort": dict.fromkeys(SERVICE_ORDER, ASCENDING)},
+        ]
+        ids_and_turns = {"ids": {"$push": "$_id"}, "turns": {"$push": "$turn"}}
+        work = {"$group": {"_id": None, "ahead": {"$push": {"$ifNull": ["$work", {}]}}}}
+        started: list[Document] = [
+            {"$match": {"status": Status.STARTED}},
+            {"$limit": _MAX_RUNNING},
+            {"$project": {"running": {name: f"${name}" for name in _RUNNING_FIELDS}}},
+        ]
+        rows = await self._tasks.aggregate(
+            [
+                # The first is covered by its index.
+                *in_order,
+                {"$limit": MAX_POSITIONS},
+                {"$group": {"_id": None, **ids_and_turns}},
+                self._and([*in_order, {"$limit": MAX_AHEAD}, work]),
+                self._and(started),
+                self._and(capacity_pipeline(), "workers"),
+            ],
+            batchSize=_MAX_RUNNING + 3,  # one reply
+        ).to_list(None)
+        found: Document = {}
+        for row in rows:
+            found |= row
+        ids, turns = found.get("ids", []), found.get("turns", [])
         last = None
         if len(ids) == MAX_POSITIONS:
             behind = [(name, DESCENDING) for name in SERVICE_ORDER]
@@ -137,15 +133,21 @@ class FairQueue(Repository):
         return QueueSnapshot(
             positions={str(task_id): place for place, task_id in enumerate(ids)},
             turns=turns,
-            ahead=[Work.model_validate(each.get("work", {})) for each in ahead],
-            running=[_running(each, moment) for each in running],
-            workers=workers,
-            places=places,
+            ahead=[Work.model_validate(each) for each in found.get("ahead", [])],
+            running=[_running(row["running"], moment) for row in rows if "running" in row],
+            workers=found.get("workers", 0),
+            places=found.get("places", 0),
             prices=prices,
             taken_at=moment,
             clock_offset=clock_offset,
             last_turn=int(last["turn"]) if last else 0,
         )
+
+
+def _open_by_format(query: Document, sums: Document) -> list[Document]:
+    always = {"count": {"$sum": 1}, "most": {"$sum": "$most_result_bytes"}}
+    group = {"$group": {"_id": "$format", **always, **sums}}
+    return [{"$match": {"status": _OPEN, **query}}, group]
 
 
 def _running(document: Document, now: datetime) -> Running:

@@ -27,6 +27,16 @@ def _seen_within(seconds: float) -> dict[str, Any]:
 _ALIVE = _seen_within(HEARTBEAT_TIMEOUT_SECONDS)
 
 
+def capacity_pipeline() -> list[Document]:
+    """Return the query for ``workers`` and ``places``, the tasks that they run at once.
+
+    Of those that are alive; workers that are draining do not count.
+    """
+    query = {**_ALIVE, "drain": {"$ne": True}}
+    sums = {"workers": {"$sum": 1}, "places": {"$sum": {"$ifNull": ["$places", 1]}}}
+    return [{"$match": query}, {"$group": {"_id": None, **sums}}]
+
+
 class WorkerRegistry(Repository, collection="workers"):
     """The collection ``workers``: {_id: worker, seen_at, engine, drain, status fields}."""
 
@@ -72,17 +82,6 @@ class WorkerRegistry(Repository, collection="workers"):
         """Return the number of living workers, of ``host`` if given."""
         of_host = {"_id": {"$regex": f"^{re.escape(host)}:"}} if host else {}
         return await self._collection.count_documents({**_ALIVE, **of_host})
-
-    async def capacity(self) -> tuple[int, int]:
-        """Return (workers, tasks that they run at once), of those that are alive.
-
-        Workers that are draining do not count.
-        """
-        query = {**_ALIVE, "drain": {"$ne": True}}
-        sums = {"workers": {"$sum": 1}, "places": {"$sum": {"$ifNull": ["$places", 1]}}}
-        counted = self._collection.aggregate([{"$match": query}, {"$group": {"_id": None, **sums}}])
-        rows = await counted.to_list(1)
-        return (rows[0]["workers"], rows[0]["places"]) if rows else (0, 0)
 
     async def network_seconds(self) -> list[float]:
         """Return what self-tests of living workers took for a million pixels, bundled network."""

@@ -22,7 +22,7 @@ async def test_eta_is_known_from_the_first_answer_on_and_falls(
     context = await started_worker(worker)
 
     async def reported() -> bool:
-        return (await store.workers.capacity())[1] > 0
+        return await store.workers.count_alive() > 0
 
     await wait_until(reported)
     (child,) = context.children.pids

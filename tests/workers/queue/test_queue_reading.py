@@ -122,3 +122,59 @@ async def test_a_message_without_a_job_wakes_every_kind(start: Start) -> None:
         worker._woken.clear()
         worker._hear(message)
         assert worker._woken.is_set()
+
+
+async def test_an_empty_queue_is_not_read_again_for_a_free_place(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = start()
+    await enqueue(worker, "a", "b")
+    await worker._read_queue()  # it takes one, and sees another
+    for job_id, woken in (("a:0", True), ("b:0", False)):
+        worker._woken.clear()
+        worker.store_results(job_id)
+        assert worker._woken.is_set() is woken
+        await worker._read_queue()
+    assert {*worker.tasks} == {"a:0", "b:0"}
+    await enqueue(worker, "c")
+    worker._hear(b"")
+    assert worker._woken.is_set()
+    worker.accept_jobs(accept=False)
+    await worker._read_queue()  # of nothing, while it takes none
+    worker._woken.clear()
+    worker.store_results("b:0")
+    assert worker._woken.is_set()
+
+
+async def test_a_message_during_a_read_is_not_lost(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = start()
+    read = worker.pool.zrangebyscore
+
+    async def late(*args: Any, **options: Any) -> Any:
+        found = await read(*args, **options)
+        worker._hear(b"")
+        return found
+
+    monkeypatch.setattr(worker.pool, "zrangebyscore", late)
+    await worker._read_queue()
+    worker._woken.clear()
+    worker.store_results("a:0")
+    assert worker._woken.is_set()
+
+
+async def test_job_place_and_message_are_one_transaction(start: Start) -> None:
+    worker = start()
+    async with worker.pool.pubsub(ignore_subscribe_messages=True) as heard:
+        await heard.subscribe(QUEUED_CHANNEL)
+        before = (await worker.pool.info("commandstats"))["cmdstat_exec"]["calls"]
+        assert await Queue(worker.pool, 3).enqueue("a", 2, 7, SINCE, short=True)
+        assert (await worker.pool.info("commandstats"))["cmdstat_exec"]["calls"] == before + 1
+        message = None
+        while message is None:
+            message = await heard.get_message(timeout=5)
+    assert message["data"] == b""
+    assert await waiting(worker) == [(b"a:2:short", 7001.0)]
+    assert from_json(await worker.pool.get("arq:job:a:2:short"))["a"] == ["a"]
+    assert 0 < await worker.pool.ttl("arq:job:a:2:short") <= 24 * 3600
