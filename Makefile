@@ -97,7 +97,7 @@ train: .venv/.train
 	@standalone/setup.sh standalone
 	@touch $@
 
-.venv/.dev: locks/dev.txt standalone/setup.sh
+.venv/.dev: locks/dev.txt standalone/setup.sh tests/service/openapi/typescript/package-lock.json
 	@standalone/setup.sh dev
 	@touch $@ .venv/.run
 

@@ -1,5 +1,5 @@
-"""``python -m docs``: write docs/operations/, the pages of settings, errors and licences, and the
-client's operations.
+"""``python -m docs``: write docs/operations/, the pages of settings, errors and licences, the
+client's operations, and the settings in the schema of the chart's values.
 
 The workers' own pipeline draws the illustrations from a photograph that the repository ships.
 Illustrations that are there stay as they are; ``--redraw`` draws all of them.
@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from docs.generate import client_operations, errors, licences
+from docs.generate import chart, client_operations, errors, licences
 from docs.generate.illustrations import draw, source
 from docs.generate.operations import pages
 from docs.generate.settings import settings_page
@@ -19,6 +19,7 @@ from models.operations import OPERATIONS
 HERE = Path(__file__).resolve().parent
 FOLDER = HERE / "operations"
 CLIENT_OPERATIONS = HERE.parent / "client" / "darkroom" / "client" / "operations.py"
+VALUES_SCHEMA = HERE.parent / "deploy" / "chart" / "values.schema.json"
 PHOTOGRAPH = HERE.parent / "tests" / "photographs" / "chelsea.png"
 
 
@@ -41,6 +42,7 @@ def main() -> None:
     (HERE / "settings.md").write_text(settings_page())
     (HERE / "errors.md").write_text(errors.page())
     CLIENT_OPERATIONS.write_text(client_operations.module())
+    VALUES_SCHEMA.write_text(chart.values_schema(VALUES_SCHEMA.read_text()))
     (HERE / "licences.md").write_text(licences.page())
 
 

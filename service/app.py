@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 
@@ -10,6 +11,7 @@ import structlog
 from aiohttp import web
 
 from models.auth.tokens import Tokens
+from models.errors import StoreUnavailable
 from models.metrics.definitions import MONGODB_COMMANDS, REDIS_CALLS
 from models.metrics.instruments import Instruments, measure_lag
 from models.metrics.metric import MetricSource
@@ -20,7 +22,9 @@ from models.redis.connection import RedisConnection
 from models.redis.queue import Queue
 from models.redis.rate_limiter import RateLimiter
 from models.settings import Settings
+from models.shared_settings import shared_settings
 from models.store import Store
+from models.store.mongo.programs import REFRESH_SECONDS
 from models.store.tasks.queue_history import INTERVAL_SECONDS
 from models.tasks.needs import Abilities, differences
 from service.app_keys import (
@@ -110,6 +114,8 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
         await startup_check.check(settings, store.api_keys.any_live)
         app[REQUEST_COUNTS] = RequestCounts(store.activity)
         secret = await store.secret_key.get()
+        await store.programs.join("service", shared_settings(settings, secret, worker=False))
+        opened.push_async_callback(_leave, store)
         app[TOKENS] = Tokens(secret, store.clock.timestamp)
         app[QUEUE] = Queue.open(settings.stores, instruments.call_observer(REDIS_CALLS))
         opened.push_async_callback(app[QUEUE].close)
@@ -127,6 +133,11 @@ async def stores_context(app: web.Application) -> AsyncIterator[None]:
         yield
 
 
+async def _leave(store: Store) -> None:
+    with contextlib.suppress(StoreUnavailable):
+        await store.programs.leave()
+
+
 async def background_context(app: web.Application) -> AsyncIterator[None]:
     """Run what goes on besides requests. Long polls and event streams share a change stream."""
     settings, store, instruments = app[SETTINGS], app[STORE], app[INSTRUMENTS]
@@ -141,10 +152,11 @@ async def background_context(app: web.Application) -> AsyncIterator[None]:
     if found := differences([mine, *(await store.workers.abilities() or ())]):
         log.warning("settings_differ", from_workers=found)
     feed, counts = store.change_stream, app[REQUEST_COUNTS]
-    jobs: list[tuple[str, Callable[[], Awaitable[None]], float]] = [
+    jobs: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
         ("changes", lambda: watch_changes(feed, [endings, polled, hub]), REOPEN_SECONDS),
         ("history", app[OVERVIEW].record, INTERVAL_SECONDS),
         ("counts", counts.flush, FLUSH_SECONDS),
+        ("programs", store.programs.refresh, REFRESH_SECONDS),
     ]
     running = [hub.run(), measure_lag(instruments), *(run_periodically(*job) for job in jobs)]
     working = [asyncio.create_task(each) for each in running]

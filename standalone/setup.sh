@@ -85,9 +85,31 @@ fetch() { # fetch PACKAGE PATH_IN_PACKAGE: into .venv/bin
     }
     rm -rf "$folder"
 }
+# What makes TypeScript types of /openapi.json, for a test: files whose hashes are known, too.
+install_typescript() {
+    needed=tests/service/openapi/typescript
+    if cmp -s "$needed/package-lock.json" .venv/typescript/package-lock.json &&
+        [ -d .venv/typescript/node_modules/typescript ]; then
+        return
+    fi
+    if ! command -v npm >/dev/null; then
+        echo "darkroom: npm is missing" >&2
+        return 1
+    fi
+    echo "darkroom: installing the packages of $needed/package-lock.json into .venv/typescript" >&2
+    mkdir -p .venv/typescript
+    cp "$needed/package.json" "$needed/package-lock.json" .venv/typescript/
+    npm ci --prefix .venv/typescript --ignore-scripts --no-audit --no-fund --loglevel=error \
+        --fetch-retries=1 >/dev/null || {
+        rm -rf .venv/typescript
+        echo "darkroom: npm could not fetch them" >&2
+        return 1
+    }
+}
 if [ "$lock" = dev ]; then
     fetch prometheus usr/bin/promtool
     (fetch nginx usr/sbin/nginx) || echo "darkroom: tests with nginx will be skipped" >&2
+    install_typescript || echo "darkroom: the test of a TypeScript client will be skipped" >&2
 fi
 
 # A real browser, for the tests of the pages.

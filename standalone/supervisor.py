@@ -19,8 +19,8 @@ from models.errors import StoreUnavailable
 from models.networks.catalogue import Catalogue
 from models.presets import read_file
 from models.settings import Settings
-from service.auth import startup_check
 from standalone import embedded_stores
+from standalone.database_check import check_database
 from standalone.own_modules import OWN_MODULES
 from standalone.process import CannotStart, SupervisedProcess, print_status
 from standalone.sockets import is_ready, listen, reachable
@@ -93,8 +93,7 @@ class Supervisor:
         self._sockets = listen(s.http.host, s.http.port)
         self._settings = await self._open_stores()
         s = self._settings
-        await startup_check.check(s, self._find_key)
-        await self._check_schema()
+        await check_database(s)
         shared = {
             "REDIS_URL": s.stores.redis_url,
             "MONGO_URL": s.stores.mongo_url,
@@ -126,25 +125,6 @@ class Supervisor:
             print_status(line)
         self._ready_once = True
         return True
-
-    async def _find_key(self) -> bool:
-        with self._store() as store:
-            return bool(await store.api_keys.any_live())
-
-    async def _check_schema(self) -> None:
-        """Return if this version can use the database; BadSettings if a newer one changed it."""
-        with self._store() as store, contextlib.suppress(StoreUnavailable):  # others wait for it
-            await store.schema.migrate()
-
-    @contextlib.contextmanager
-    def _store(self) -> Iterator[Any]:
-        from models.store import Store
-
-        store = Store(self._settings)
-        try:
-            yield store
-        finally:
-            store.close()
 
     async def _open_stores(self) -> Settings:
         """Start the stores that have no URL in the settings; return settings with both URLs."""

@@ -22,7 +22,9 @@ from models.networks.catalogue import Catalogue
 from models.periodic import run_periodically
 from models.redis.queue import JOB_NAME, Queue, connect, from_json, to_json
 from models.settings import Settings
+from models.shared_settings import shared_settings
 from models.store import Store
+from models.store.mongo.programs import REFRESH_SECONDS
 from models.tasks.needs import differences
 from workers import metrics
 from workers.background.cancellation import REOPEN_SECONDS, watch_cancellations
@@ -74,6 +76,8 @@ def create(
             log.warning("network_refused", reason=problem)
         try:
             await children.start()
+            secret = await store.secret_key.get()
+            await store.programs.join("worker", shared_settings(settings, secret, worker=True))
         except BaseException:
             await children.stop()
             store.close()
@@ -102,6 +106,7 @@ def create(
             ("housekeeping", lambda: run_if_due(name, settings, store), pause_seconds(settings)),
             ("impossible", lambda: fail_impossible(worker), IMPOSSIBLE_CHECK_SECONDS),
             ("cancellation", lambda: watch_cancellations(worker), REOPEN_SECONDS),
+            ("programs", store.programs.refresh, REFRESH_SECONDS),
             ("heartbeat", lambda: report_heartbeat(worker, loop), HEARTBEAT_SECONDS),
             # These end only by an error, e.g. when the store is away while they start.
             ("emails", lambda: send_emails(settings, store), _SENDER_RESTART_SECONDS),
@@ -143,6 +148,7 @@ def create(
             await worker.children.stop()
             with contextlib.suppress(StoreUnavailable):
                 await worker.store.workers.remove(worker.name)
+                await worker.store.programs.leave()
                 if settings.monitoring.metrics:
                     await metrics.write_snapshot(worker, gauges=False)
             worker.store.close()

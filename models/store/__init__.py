@@ -41,6 +41,7 @@ from models.store.mongo.clock import ServerClock
 from models.store.mongo.command_metrics import CommandMetrics
 from models.store.mongo.health import MongoHealth
 from models.store.mongo.indexes import create_indexes
+from models.store.mongo.programs import Programs
 from models.store.mongo.repository import Repository, raising_unavailable
 from models.store.mongo.state import AlertLog, PeriodicLock, SchemaVersion, SecretKey
 from models.store.outbox.emails import EmailOutbox
@@ -125,6 +126,7 @@ class Store:
         self.newsletters = Newsletters(database, settings)
         self.schema = SchemaVersion(database, settings)
         self.secret_key = SecretKey(database, settings)
+        self.programs = Programs(database, settings)
         self.retention = Retention(database, settings)
         self.periodic_lock = PeriodicLock(database, settings)
         self.orphans = OrphanCollector(database, settings)

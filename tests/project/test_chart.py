@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from docs.generate import chart
 from models import VERSION
 from models.settings import FIELDS, Settings
 from tests.support.paths import ROOT
@@ -44,7 +45,9 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
     ({**OWN_STORES, "worker": {"replica": 2}}, "replica"),
     ({**OWN_STORES, "worker": {"replicas": 0}}, "minimum"),
     ({**OWN_STORES, "autoscaling": {"minReplicas": 0}}, "minimum"),
-    ({**OWN_STORES, "config": {"lower": "1"}}, "lower"),
+    ({**OWN_STORES, "config": {"RESULT_TLL": 60}}, "'/config': additional properties 'RESULT_TLL'"),
+    ({"secrets": {**URLS, "SECRETKEY": "k" * 32}}, "additional properties 'SECRETKEY' not allowed"),
+    ({**OWN_STORES, "config": {"RESULT_TTL": [60]}}, "'/config/RESULT_TTL': got array, want"),
     ({**OWN_STORES, "networkPolicy": {"webPorts": [0]}}, "webPorts"),
 ]
 
@@ -154,6 +157,14 @@ def test_valid_by_the_schemas_of_kubernetes(
     broken["spec"]["template"]["spec"]["containers"][0]["resources"]["limit"] = {}
     with pytest.raises(validator.ValidationError):
         validator.validate(broken, version, strict=True)
+
+
+def test_the_schema_has_the_settings_of_today() -> None:
+    text = (CHART / "values.schema.json").read_text()
+    assert text == chart.values_schema(text), "run python -m docs"
+    properties = json.loads(text)["properties"]
+    assert {*properties["config"]["properties"]} == SETTING_NAMES
+    assert properties["config"]["additionalProperties"] is False
 
 
 def test_refused_values(rendered: list[dict[str, Any]]) -> None:

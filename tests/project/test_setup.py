@@ -71,10 +71,12 @@ class Machine:
         last = f'for each; do :; done; [ "$1" = update ] || echo "$each" >>{log}\n'
         program(self.programs / "apt-get", "#!/bin/sh\n" + (last if works else "exit 100\n"))
 
-    def set_up(self) -> tuple[list[str], subprocess.CompletedProcess[str]]:
+    def set_up(
+        self, lock: str = "standalone"
+    ) -> tuple[list[str], subprocess.CompletedProcess[str]]:
         """Return the system packages that were installed, and how it ended."""
         done = subprocess.run(
-            ["sh", str(self.root / "standalone" / "setup.sh"), "standalone"],
+            ["sh", str(self.root / "standalone" / "setup.sh"), lock],
             env={"PATH": str(self.programs)},
             capture_output=True,
             text=True,
@@ -133,3 +135,42 @@ def test_what_it_may_not_install_is_named(machine: Machine) -> None:
     installed, done = machine.set_up()
     assert (installed, done.returncode) == ([], 1)
     assert "please install the system package libcurl4 and try again" in done.stderr
+
+
+class TestTypescript:
+    """The packages of npm, without which one test is skipped and all else goes on."""
+
+    LOCK = Path("tests/service/openapi/typescript/package-lock.json")
+    WORKS = 'echo "$@" >>npm.log; mkdir -p .venv/typescript/node_modules/typescript'
+
+    @pytest.fixture(autouse=True)
+    def _for_developers(self, machine: Machine) -> None:
+        shutil.copy(machine.root / "locks" / "standalone.txt", machine.root / "locks" / "dev.txt")
+        for name in ("promtool", "nginx", "chromium"):
+            program(machine.programs / name, "")
+        for name in ("cmp", "cp", "mkdir", "rm", "basename"):
+            (machine.programs / name).symlink_to(str(shutil.which(name)))
+        shutil.copytree(ROOT / self.LOCK.parent, machine.root / self.LOCK.parent)
+
+    def test_they_are_installed_once(self, machine: Machine) -> None:
+        program(machine.programs / "npm", f"#!/bin/sh\n{self.WORKS}\n")
+        log = machine.root / "npm.log"
+        for _ in range(2):
+            _, done = machine.set_up("dev")
+            assert done.returncode == 0, done.stderr
+            assert "skipped" not in done.stderr
+            (said,) = log.read_text().splitlines()
+        assert said.startswith("ci --prefix .venv/typescript --ignore-scripts ")
+        (machine.root / self.LOCK).write_text("{}")
+        machine.set_up("dev")
+        assert len(log.read_text().splitlines()) == 2
+
+    @pytest.mark.parametrize("npm", [None, "exit 1"])
+    def test_set_up_goes_on_without_them(self, machine: Machine, npm: str | None) -> None:
+        if npm:
+            program(machine.programs / "npm", f"#!/bin/sh\n{self.WORKS}; {npm}\n")
+        _, done = machine.set_up("dev")
+        assert done.returncode == 0, done.stderr
+        assert ("npm could not fetch them" if npm else "npm is missing") in done.stderr
+        assert "the test of a TypeScript client will be skipped" in done.stderr
+        assert not (machine.root / ".venv" / "typescript").exists()

@@ -17,8 +17,9 @@ import pytest
 from models.errors import BadSettings
 from models.settings import Settings
 from models.store import Store
+from models.store.mongo import programs
+from standalone.database_check import check_database
 from standalone.process import SupervisedProcess
-from standalone.supervisor import Supervisor
 from tests.standalone.test_supervisor import StartDarkroom, descendants_of, picture
 from tests.support import images
 from tests.support.paths import ROOT
@@ -29,7 +30,8 @@ from tests.workers.queue.test_jobs import slow_picture
 def test_stop_kill_and_restarts_lose_nothing(start_darkroom: StartDarkroom, tmp_path: Path) -> None:
     """Every upload that was answered 2xx, also during the stop, is done after a restart.
 
-    Then its supervisor is killed, and it starts again, at another address.
+    Then its supervisor is killed, and it starts again, at another address and with another value of
+    what all programs must have alike.
     """
     darkroom = start_darkroom(DRAIN_SECONDS="1")
     small = darkroom.upload(picture(tmp_path, "small.png"), "?wait=30")
@@ -65,7 +67,7 @@ def test_stop_kill_and_restarts_lose_nothing(start_darkroom: StartDarkroom, tmp_
         kill_supervisor(restarted)
     has_ipv6 = socket.has_ipv6 and Path("/proc/net/if_inet6").exists()
     host, shown = ("::1", "http://[::1]:") if has_ipv6 else ("127.0.0.1", "http://127.0.0.1:")
-    with StandaloneProcess(darkroom.data_dir, HOST=host) as after_a_kill:
+    with StandaloneProcess(darkroom.data_dir, HOST=host, RESULT_TTL="9000") as after_a_kill:
         assert shown in after_a_kill.log.read_text()
         ours = descendants_of(after_a_kill)
         assert after_a_kill.stop(signal.SIGINT) == 0
@@ -194,11 +196,26 @@ def test_wrong_settings_are_reported_in_one_line(tmp_path: Path) -> None:
 
 async def test_a_newer_database_ends_the_start(settings: Settings, store: Store) -> None:
     """Else service and workers were started for a minute, again and again."""
-    await Supervisor(settings)._check_schema()
+    await check_database(settings)
     newer = {"$set": {"version": 99}}
     await store.schema._collection.update_one({"_id": "schema"}, newer)
     with pytest.raises(BadSettings, match="schema 99, and this version of Darkroom knows up to"):
-        await Supervisor(settings)._check_schema()
+        await check_database(settings)
+
+
+async def test_settings_of_programs_elsewhere_end_the_start(
+    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(programs, "_POLL_SECONDS", 0.01)
+    await store.programs.join("worker", {"RESULT_TTL": ["60"], "SECRET_KEY": ["another"]})
+    starting = asyncio.create_task(check_database(settings))
+    while not starting.done():
+        await store.programs.refresh()
+        await asyncio.sleep(0.01)
+    with pytest.raises(BadSettings, match="SECRET_KEY differs from that of the worker .*; RESULT_"):
+        await starting
+    await store.programs.leave()
+    await check_database(settings)
 
 
 @pytest.mark.integration

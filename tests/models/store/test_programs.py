@@ -1,0 +1,164 @@
+"""Programs whose settings have to agree: who may start beside whom, and after what."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.errors import BadSettings
+from models.settings import Settings
+from models.shared_settings import shared_settings
+from models.store import Store
+from models.store.mongo import programs
+from tests.support.service_process import ServiceProcess
+from workers.worker import create
+
+KEY, OTHER = "k" * 32, "o" * 32
+ONE, TWO = (f"whsec_{each * 32}" for each in "ab")
+
+
+def values(worker: bool = True, **changes: Any) -> dict[str, list[str]]:
+    return shared_settings(Settings().replace(**changes), KEY, worker=worker)
+
+
+@pytest.fixture(autouse=True)
+def _polls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(programs, "_POLL_SECONDS", 0.01)
+
+
+@pytest.fixture
+async def program(store: Store, settings: Settings) -> Any:
+    """Make programs: their names would be those of this process."""
+    await store.programs.join("service", {})
+    await store.programs.leave()
+
+    def make(name: str, shared: dict[str, list[str]]) -> programs.Programs:
+        made = programs.Programs(store._database, settings)
+        made._name, made._shared = name, shared
+        return made
+
+    return make
+
+
+async def seen(store: Store) -> list[str]:
+    document = await store._database["state"].find_one({"_id": "programs"})
+    return [each["name"] for each in (document or {}).get("running", [])]
+
+
+async def age(store: Store, seconds: float) -> None:
+    """Let all programs have been silent for so long."""
+    at = {"$subtract": ["$$NOW", round(seconds * 1000)]}
+    aged = {"$map": {"input": "$running", "in": {"$mergeObjects": ["$$this", {"seen_at": at}]}}}
+    await store._database["state"].update_one({"_id": "programs"}, [{"$set": {"running": aged}}])
+
+
+async def test_programs_that_agree_run_beside_each_other(store: Store, program: Any) -> None:
+    await store.programs.join("service", values(worker=False))
+    (me,) = await seen(store)
+    for number in range(3):
+        assert await program(f"worker {number}", values()).refresh()
+    assert await seen(store) == [me, "worker 0", "worker 1", "worker 2"]
+    await store.programs.leave()
+    assert await seen(store) == ["worker 0", "worker 1", "worker 2"]
+    await age(store, programs.ALIVE_SECONDS + 1)
+    await store.programs.refresh()
+    assert await seen(store) == [me]
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"result_ttl": 60}, "RESULT_TTL is 60 here and 0 in the worker a:1"),
+        ({"original_ttl": 0.5}, "ORIGINAL_TTL is 0.5 here and 0 in the worker a:1"),
+        ({"delete_grace_seconds": 1}, "DELETE_GRACE_SECONDS is 1 here and 600 in the worker a:1"),
+        ({"smtp_host": "mail"}, "SMTP_HOST is set here and empty in the worker a:1"),
+        ({"webhook_secret": ONE}, "WEBHOOK_SECRET differs from that of the worker a:1"),
+    ],
+)
+async def test_one_that_differs_does_not_start(
+    store: Store, program: Any, change: dict[str, Any], said: str
+) -> None:
+    running = program("worker a:1", values())
+    await running.refresh()
+    starting = asyncio.create_task(store.programs.join("worker", values(**change)))
+    while not starting.done():
+        await running.refresh()
+        await asyncio.sleep(0.01)
+    with pytest.raises(BadSettings, match=re.escape(said)) as refused:
+        await starting
+    assert "stop all others first" in refused.value.detail
+    assert ONE not in refused.value.detail
+    assert await seen(store) == ["worker a:1"]
+
+
+async def test_nothing_but_fingerprints_of_secrets_is_stored(store: Store) -> None:
+    shared = shared_settings(Settings().replace(webhook_secret=ONE), KEY, worker=True)
+    await store.programs.join("worker", shared)
+    document = await store._database["state"].find_one({"_id": "programs"})
+    assert KEY not in str(document) and ONE not in str(document)
+    assert shared["SECRET_KEY"] != shared_settings(Settings(), OTHER, worker=True)["SECRET_KEY"]
+
+
+async def test_after_a_crash_any_settings_pass(store: Store, program: Any) -> None:
+    """It waits until the others count as dead, and no longer."""
+    await program("worker a:1", values()).refresh()
+    starting = asyncio.create_task(store.programs.join("worker", values(result_ttl=60)))
+    await asyncio.sleep(0.05)
+    assert not starting.done()
+    await age(store, programs.ALIVE_SECONDS + 1)
+    await starting
+    assert len(await seen(store)) == 1
+
+
+async def test_of_two_that_start_at_once_one_does(store: Store, program: Any) -> None:
+    each = [program(f"worker a:{n}", values(result_ttl=n)) for n in range(8)]
+    assert sum(await asyncio.gather(*(one.refresh() for one in each))) == 1
+
+
+async def test_webhook_secrets_are_rotated_one_program_after_the_other(program: Any) -> None:
+    old = program("worker a:1", values(webhook_secret=ONE))
+    both = program("worker a:2", values(webhook_secret=f"{ONE} {TWO}"))
+    new = program("worker a:3", values(webhook_secret=TWO))
+    assert await both.refresh()
+    assert await old.refresh()
+    assert not await new.refresh()
+    await old.leave()
+    assert await new.refresh()
+
+
+async def test_a_setting_that_an_older_version_does_not_know_agrees(program: Any) -> None:
+    await program("", {}).join("service", {"RESULT_TTL": ["0"]})
+    assert await program("worker a:1", values()).refresh()
+
+
+async def test_names_are_no_expressions(store: Store, program: Any) -> None:
+    assert await program("$running", {"RESULT_TTL": ["$$NOW"]}).refresh()
+    assert not await program("worker a:1", {"RESULT_TTL": ["$running"]}).refresh()
+
+
+async def test_service_and_worker_say_so_and_end(
+    store: Store, settings: Settings, tmp_path: Path
+) -> None:
+    shared = shared_settings(settings, await store.secret_key.get(), worker=True)
+    await store.programs.join("service", shared)
+    said = "RESULT_TTL is 60 here and 0 in the service "
+
+    async def live() -> None:
+        while True:
+            await store.programs.refresh()
+            await asyncio.sleep(0.05)
+
+    living = asyncio.create_task(live())
+    try:
+        with pytest.raises(AssertionError, match=f"darkroom: {said}"):
+            await asyncio.to_thread(ServiceProcess(settings, tmp_path, RESULT_TTL="60").__enter__)
+        worker = create(settings.replace(result_ttl=60), handle_signals=False)
+        with pytest.raises(BadSettings, match=said):
+            await worker.async_run()
+        await worker.close()
+    finally:
+        living.cancel()
