@@ -159,10 +159,8 @@ class TaskCreator:
             await self.store.webhooks.rearm(task.id, self._allows_webhook)
             if not await self.store.tasks.restart(task.id, original, client, order):
                 return False
-        enqueue_number = await self.store.leases.next_enqueue_number(task.id)
-        await self.queue.enqueue(
-            task.id, enqueue_number, order, task.created_at, short=task.work.short
-        )
+        number = await self.store.leases.next_enqueue_number(task.id)
+        await self.queue.enqueue(task.id, number, order, task.created_at, short=task.work.short)
         return True
 
     async def _allows_webhook(self, client: str) -> bool:
@@ -173,16 +171,15 @@ class TaskCreator:
     async def _create_or_reuse(self, spec: TaskSpec) -> Task:
         task: Task | None = None
         for _ in range(_MAX_TRIES):
-            task, stored = await self.store.tasks.find_with_original(
-                spec.task_id, spec.upload.sha256, spec.owner
-            )
+            originals, sha256 = self.store.originals, spec.upload.sha256
+            task, stored = await originals.find_with_task(spec.task_id, sha256, spec.owner)
             if task is None:
                 task = await self._create(spec, original_is_new=not stored)
             else:
                 changed = await self._reuse(task, spec)
                 # An answer that rests on no write of its own rests on a read that is as certain.
-                tasks = self.store.tasks
-                task = await (tasks.get if changed else tasks.get_latest)(spec.task_id)
+                get = self.store.tasks.get if changed else self.store.tasks.get_latest
+                task = await get(spec.task_id)
             if task is not None and not task.results_lost:
                 return task
         if task is None:
@@ -242,10 +239,9 @@ class TaskCreator:
 
     async def _store_original(self, spec: TaskSpec, *, probably_new: bool = False) -> ObjectId:
         """Return the ID of the stored original; the same bytes are stored once for each owner."""
-        upload, owner = spec.upload, spec.owner
-        return await self.store.originals.find_or_store(
-            upload.file, upload.name, upload.sha256, owner, probably_new=probably_new
-        )
+        upload, find_or_store = spec.upload, self.store.originals.find_or_store
+        given = (upload.file, upload.name, upload.sha256, spec.owner)
+        return await find_or_store(*given, probably_new=probably_new)
 
     async def _reserve_names(self, spec: TaskSpec) -> TaskUpload:
         """Return the upload's name with result names that no other task of the owner has."""

@@ -17,7 +17,7 @@ from models.auth.visibility import scoped
 from models.settings import Settings
 from models.store.files.gridfs import FileBucket, Source
 from models.store.mongo.repository import Document
-from models.tasks.task import OPEN
+from models.tasks.task import OPEN, Task
 
 _TOUCH = {"$currentDate": {"metadata.used_at": True}}
 _DOOMED_FIELD = "metadata.doomed"
@@ -65,6 +65,19 @@ class Originals(FileBucket):
                 file_id = await self._insert(source, filename, metadata, times)
             if file_id is not None:  # else it was stored concurrently
                 return file_id
+
+    async def find_with_task(
+        self, task_id: str, sha256: str, owner: str
+    ) -> tuple[Task | None, bool]:
+        """Return the task, and whether the owner's original is stored: one question for both."""
+        original: list[Document] = [
+            {"$match": {"metadata.key": original_key(sha256, owner)}},
+            {"$project": {"_id": 0, "stored": "$_id"}},
+        ]
+        stage = {"$unionWith": {"coll": "originals.files", "pipeline": original}}
+        found = await self._tasks.aggregate([{"$match": {"_id": task_id}}, stage]).to_list(2)
+        tasks = [Task.model_validate(each) for each in found if "stored" not in each]
+        return (tasks[0] if tasks else None), any("stored" in each for each in found)
 
     async def touch_by_hash(self, sha256: str, owner: str = "") -> ObjectId | None:
         """Touch the owner's original with that hash; return its id, None if it does not exist."""

@@ -14,7 +14,6 @@ from pymongo import DESCENDING, ReturnDocument
 
 from models.auth.visibility import UNRESTRICTED_VIEW, View
 from models.images.metadata import MetadataChoice
-from models.store.files.originals import original_key
 from models.store.mongo.repository import Document, Repository, insert_timed, now_plus
 from models.store.tasks.transitions import NEW_TASK, RESTARTABLE, ended, restart
 from models.tasks.group import Group, Member
@@ -35,19 +34,6 @@ class Tasks(Repository):
         """Return the task; None does not mean that there is none: an insert decides."""
         document = await self._tasks.find_one({"_id": task_id})
         return Task.model_validate(document) if document else None
-
-    async def find_with_original(
-        self, task_id: str, sha256: str, owner: str
-    ) -> tuple[Task | None, bool]:
-        """Return the task as ``find``, and whether the owner's original is stored, likewise."""
-        original: list[Document] = [
-            {"$match": {"metadata.key": original_key(sha256, owner)}},
-            {"$project": {"_id": 0, "stored": "$_id"}},
-        ]
-        stage = {"$unionWith": {"coll": "originals.files", "pipeline": original}}
-        found = await self._tasks.aggregate([{"$match": {"_id": task_id}}, stage]).to_list(2)
-        tasks = [Task.model_validate(each) for each in found if "stored" not in each]
-        return (tasks[0] if tasks else None), any("stored" in each for each in found)
 
     async def get_latest(self, task_id: str) -> Task | None:
         """Return the task after every change that was acknowledged, also through other services."""
