@@ -26,7 +26,7 @@ from pymongo.errors import (
     DuplicateKeyError,
     ExecutionTimeout,
     PyMongoError,
-    WTimeoutError,
+    WriteConcernError,
 )
 from pymongo.topology_description import TopologyDescription
 
@@ -40,7 +40,8 @@ T = TypeVar("T")
 R = TypeVar("R", bound="Repository")
 Document = dict[str, Any]
 
-_TRANSIENT = (ConnectionFailure, ExecutionTimeout, WTimeoutError)  # no server, or none in time
+# No server, none in time, or no majority, also of a server that stops.
+_TRANSIENT = (ConnectionFailure, ExecutionTimeout, WriteConcernError)
 _TRANSIENT_LABELS = ("RetryableWriteError", "ResumableChangeStreamError")  # no primary, e.g.
 
 _DUPLICATE_KEY_CODE = 11000  # MongoDB's error code DuplicateKey
@@ -147,7 +148,7 @@ def raising_unavailable() -> Iterator[None]:
 
 def _is_transient(error: PyMongoError) -> bool:
     if isinstance(error, BulkWriteError):
-        # Such an error of a single write is a ConnectionFailure, e.g. while the server stops.
+        # Of a single write it is a WriteConcernError, or a ConnectionFailure.
         return bool((error.details or {}).get("writeConcernErrors"))
     return (
         isinstance(error, _TRANSIENT)

@@ -12,7 +12,7 @@ import gridfs
 import pytest
 from bson import ObjectId
 from pymongo import MongoClient
-from pymongo.errors import BulkWriteError
+from pymongo.errors import BulkWriteError, WriteConcernError
 
 from models.errors import StoreUnavailable
 from models.settings import Settings
@@ -137,16 +137,21 @@ def orphans(store: Store, settings: Settings) -> OrphanCollector:
     return OrphanCollector(store._database, dataclasses.replace(store._settings, retention=grace))
 
 
+@pytest.mark.parametrize("deletes", [True, False])
 async def test_chunks_without_a_majority_are_unavailable_not_a_defect(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: Store, monkeypatch: pytest.MonkeyPatch, deletes: bool
 ) -> None:
     """As of a server that stops; the driver says it of one document in another way."""
-    concern = {"code": 91, "errmsg": "Replication is being shut down"}
+    said = "Replication is being shut down"
+    concern = {"code": 91, "errmsg": said}
     stopping = BulkWriteError({"writeErrors": [], "writeConcernErrors": [concern]})
+    stopped = None if deletes else WriteConcernError(said, 91, concern)
     monkeypatch.setattr(
         store.results,
         "_chunks",
-        Mock(insert_many=AsyncMock(side_effect=stopping), delete_many=AsyncMock()),
+        Mock(
+            insert_many=AsyncMock(side_effect=stopping), delete_many=AsyncMock(side_effect=stopped)
+        ),
     )
     with pytest.raises(StoreUnavailable):
         await store.results.put(io.BytesIO(DATA), "x", {})
