@@ -10,7 +10,7 @@ from models.operations import OPERATIONS
 from models.settings import Settings
 from tests.browser.conftest import WIDTHS, Tab
 from tests.browser.test_docs import keep
-from tests.browser.test_upload import BYTES
+from tests.browser.test_upload import BYTES, COVERED
 from tests.browser.test_upload_sets import HIDDEN
 from tests.browser.upload_page import broken, card, drop, ended, opened, ready
 from tests.support import api_key_clients, images
@@ -86,6 +86,7 @@ async def test_a_german_page_from_drop_to_result_and_the_switch(
         assert await page.evaluate(_SPILLED) == [], operation
     await page.set_viewport_size({"width": 1440, "height": 900})
     await page.get_by_role("button", name="Zurücksetzen").click()
+    assert await page.evaluate(COVERED) == []
     await tab.shots("german-chosen")
     assert await spilled(page) == []
     assert await tab.findings() == []

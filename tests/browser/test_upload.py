@@ -33,7 +33,7 @@ _SCRIPTS = """(() => {
 """When each script was asked for; those that the page names; when the first frame was drawn."""
 
 
-_IN_SIGHT = """() => {
+COVERED = """() => {
   const { bottom } = document.querySelector("#options").getBoundingClientRect();
   const { top } = document.querySelector(".go").getBoundingClientRect();
   if (bottom > innerHeight) return ["#options"];
@@ -123,7 +123,7 @@ async def test_drop_compare_and_download(darkroom: StandaloneProcess, tab: Tab) 
     await expect(forecast).to_contain_text(re.compile(r"[0-9] kB → about [0-9.]+ kB"))
     quality = page.get_by_role("group", name="Quality")
     await expect(quality.get_by_text(re.compile(r"[0-9] m?s"))).to_have_count(5)
-    assert await page.evaluate(_IN_SIGHT) == []
+    assert await page.evaluate(COVERED) == []
     await start(page, "Upscale 2 pictures")
     await ended(page, "done", 2)
     cat = card(page, "cat.png")

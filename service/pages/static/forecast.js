@@ -68,7 +68,7 @@ export class Forecast {
     const to = formatDimensions(size);
     const parts = [pictures.length > 1 ? t("forecast.sizes_first", { from, to }) : t("forecast.sizes", { from, to })];
     if (bytes) parts.push(t("forecast.bytes", { from: formatSize(first.size), to: formatSize(bytes) }));
-    if (time >= 0.5) parts.push(t("forecast.time", { time: formatDuration(time) }));
+    if (time >= 1) parts.push(t("forecast.time", { time: formatDuration(time) }));
     setText(byId("forecast"), parts.join(" · "));
   }
 }
