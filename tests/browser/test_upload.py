@@ -207,6 +207,14 @@ async def test_the_viewer_by_mouse_and_keys(darkroom: StandaloneProcess, tab: Ta
     assert abs((110 - dragged["x"]) * scale - (110 - closer["x"])) <= 1.5
     await page.mouse.dblclick(x, y)
     assert (await stage.evaluate(_VIEW))["zoom"] == 100
+    # A click on the minimap shows that part, here the lower right corner.
+    small_copy = await stage.locator(".map").bounding_box()
+    assert small_copy is not None
+    await page.mouse.click(
+        small_copy["x"] + small_copy["width"] - 4, small_copy["y"] + small_copy["height"] - 4
+    )
+    corner = await stage.evaluate(_VIEW)
+    assert corner["x"] == round(box["width"] - 1200) and corner["y"] == round(box["height"] - 1200)
     # Keys: to the limits, crisp from 200 % on; fitted; side by side; the next picture.
     for key, zoom, crisp in (("+", 800, 1), ("-", 25, 0)):
         for _ in range(17):

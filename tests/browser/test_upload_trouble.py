@@ -90,7 +90,7 @@ async def test_files_are_refused_before_they_are_sent(settings: Settings, tab: T
             "DOCX; only PNG or JPEG can be sent",
             "The file is empty",
             "20,000 × 20,000 pixels are 400 megapixels; at most 50",
-            "0.1 MiB; at most 0.1 MiB",
+            "0.1 MiB; at most 0.095 MiB",
         ):
             assert each in text
         await expect(page.locator("#selected li")).to_contain_text("50 × 40, ")

@@ -24,7 +24,7 @@ export function formatSize(bytes) {
  */
 export function formatMebibytes(bytes, limit) {
   const value = (digits) => (bytes / 2 ** 20).toLocaleString(LANGUAGE, { maximumFractionDigits: digits });
-  const enough = [1, 2, 4].find((digits) => limit === undefined || Number((bytes / 2 ** 20).toFixed(digits)) > limit / 2 ** 20);
+  const enough = limit === undefined ? 3 : [1, 2, 4].find((digits) => Number((bytes / 2 ** 20).toFixed(digits)) > limit / 2 ** 20);
   return t("size.mib", { value: value(enough ?? 6) });
 }
 
