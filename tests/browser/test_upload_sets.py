@@ -301,8 +301,6 @@ async def test_touch_on_a_phone(darkroom: StandaloneProcess, browser: Browser) -
         for seed, name in enumerate(("phone", "other"))
     ]
     await (await chooser.value).set_files(given)
-    await page.locator("#start").tap()
-    await ended(page, "done", 2)
     session = await context.new_cdp_session(page)
 
     async def touch(stage: Locator, *fingers: list[tuple[float, float]]) -> None:
@@ -319,6 +317,16 @@ async def test_touch_on_a_phone(darkroom: StandaloneProcess, browser: Browser) -
             await session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
         await session.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
 
+    # A finger at a corner of the crop frame; then the pictures are enlarged whole.
+    step = page.locator("#steps")
+    await step.get_by_label("Operation").select_option("crop")
+    corner = step.locator(".corner.se")
+    await corner.evaluate("node => node.scrollIntoView({ block: 'center' })")
+    await touch(corner, [(0, 0), (-30, -30), (-60, -60)])
+    await expect(step.get_by_label("Width")).to_have_value(re.compile("^2[0-9]{2}$"))
+    await step.get_by_label("Operation").select_option("upscale")
+    await page.locator("#start").tap()
+    await ended(page, "done", 2)
     stage = card(page, "phone.png").locator(".stage:not(.loading)")
     await stage.scroll_into_view_if_needed()
     await touch(stage, [(0, 0), (-60, 0), (-240, 0)])
