@@ -14,13 +14,13 @@ from service.openapi.endpoint import unlisted
 from service.pages.catalogue import CATALOGUES
 
 _TYPES = {
+    ".avif": "image/avif",
     ".css": "text/css",
     ".jpg": "image/jpeg",
     ".js": "text/javascript",
     ".png": "image/png",
     ".svg": "image/svg+xml",
     ".webmanifest": "application/manifest+json",
-    ".webp": "image/webp",
 }
 
 
@@ -33,7 +33,7 @@ _FILES = {
 _COMPRESSED = {
     name: gzip.compress(data, mtime=0)  # the same bytes, and so the same ETag, at each start
     for name, (data, media_type) in _FILES.items()
-    if media_type not in {"image/jpeg", "image/png", "image/webp"}
+    if media_type not in {"image/avif", "image/jpeg", "image/png"}
 }
 
 

@@ -6,7 +6,7 @@ import { Viewer } from "./viewer.js";
 const SWEEP = 4000; // ms; motion that does not end by itself may last five seconds at most (WCAG 2.2.2)
 const VERSIONS = [
   { url: "/static/sample.jpg", width: 192, height: 192 },
-  { url: "/static/sample-x3.webp", width: 576, height: 576 },
+  { url: "/static/sample-x3.avif", width: 576, height: 576 },
 ];
 
 export class Demo {
