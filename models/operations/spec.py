@@ -84,6 +84,10 @@ class Operation(BaseModel):
     """Whether it looks at the picture to decide which part to keep: frames of an animation would
     not stay where they are."""
 
+    finds_size: ClassVar[bool] = False
+    """Whether the size of its result depends on the pixels: ``output_sizes`` is then the most that
+    each side can have, and what follows is limited by its ``largest_sizes``."""
+
     same_frame: ClassVar[bool] = True
     """Whether the result shows the whole original, so that a page can lay one over the other."""
 
@@ -112,6 +116,24 @@ class Operation(BaseModel):
         """
         return [(width, height)]
 
+    def largest_sizes(self, width: int, height: int) -> list[Size]:
+        """Return for each part the most that its sides have for any input up to that size.
+
+        This is right where neither side of a result shrinks while the input grows.
+
+        Raises:
+            BadParameter: see ``output_sizes`` and ``check_bounded``.
+        """
+        self.check_bounded()
+        return self.output_sizes(width, height)
+
+    def check_bounded(self) -> None:
+        """Return if a smaller input cannot have a much larger result.
+
+        Raises:
+            BadParameter: it can; says what would pass.
+        """
+
     def minimum_decode_size(self, width: int, height: int) -> Size | None:
         """Return the least size, in pixels, from which the result is as good as from all pixels.
 
@@ -125,6 +147,10 @@ class Operation(BaseModel):
         An operation may leave out channels and not say so: the prediction of memory is then higher.
         """
         return channels
+
+    def second_pixels(self, width: int, height: int) -> int:
+        """Return the most pixels of a second picture, with alpha, that it lays over the first."""
+        return 0
 
     def cost(self) -> float:
         """Return how many times as long as a resize of as many pixels it takes."""

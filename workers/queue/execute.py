@@ -16,11 +16,16 @@ from models.animation import count_frames
 from models.error_members import from_document
 from models.images.inspect import ImageHeader, InputFormat, OutputFormat, inspect
 from models.operations import Operation, load
-from models.operations.steps import final_encoding, result_count
+from models.operations.steps import final_encoding, result_count, sizes_after
 from models.tasks.task import Result
 from workers.child.request import Request
 from workers.context import Attempt, WorkerContext
-from workers.queue.intermediates import fetch_input, reusable_prefixes, store_intermediate
+from workers.queue.intermediates import (
+    fetch_input,
+    fetch_watermark,
+    reusable_prefixes,
+    store_intermediate,
+)
 from workers.store_retry import retry_store
 
 log = structlog.get_logger()
@@ -55,6 +60,8 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
             worker, task, {} if task.wants_report else prefixes, source
         )
         attempt.stages["fetch"] = _elapsed_ms(began)
+        left = operations[skipped:]
+        watermark = await fetch_watermark(worker, task, left, folder / "watermark")
         to_store = {
             count - skipped: mark
             for count, mark in prefixes.items()
@@ -81,8 +88,9 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
             memory_bytes=need,
             result_count=result_count(operations),
             metadata=task.metadata,
-            step_seconds=_step_seconds(header, operations[skipped:], output.format),
+            step_seconds=_step_seconds(header, left, output.format),
             frames=count_frames(header, operations, output.format),
+            watermark=watermark,
         )
         began = time.monotonic()
         async with worker.memory.reserve(need, short=task.work.short):
@@ -112,9 +120,8 @@ def _step_seconds(
     header: ImageHeader, operations: Sequence[Operation], output: OutputFormat
 ) -> list[float]:
     """Return the reference seconds of each step, by which a child counts its progress."""
-    sizes = [(header.width, header.height)]
-    for operation in operations:
-        sizes = [part for each in sizes for part in operation.output_sizes(*each)]
+    size = (header.width, header.height)
+    *_, sizes = [size], *sizes_after(operations, size)
     found = work_estimate.steps(header, operations, output, sizes)
     return [sum(seconds for _, seconds in parts) for parts in found]
 
