@@ -106,8 +106,10 @@ def tools(operations: list[Any]) -> dict[str, ToolSpec]:
     for each in operations:
         try:
             name, text, parameters = each["op"], str(each["summary"]), each["parameters"]
-            properties, required = parameters["properties"], parameters.get("required", [])
-            if not _NAME.fullmatch(name) or "picture" in properties:
+            properties, required = {**parameters["properties"]}, parameters.get("required", [])
+            # A watermark's picture is not offered: an assistant names the picture to work on.
+            properties.pop("picture", None)
+            if not _NAME.fullmatch(name) or "picture" in required:
                 continue
             schema = _schema({**_OWN, **properties}, ["picture", *required])
         except (KeyError, TypeError):

@@ -206,12 +206,15 @@ def test_operations_of_a_service_are_judged() -> None:
     bad: list[Any] = [
         {**good, "op": "../x"},
         {**good, "op": "rm -rf"},
-        {**good, "op": "steal", "parameters": {"properties": {"picture": {}}}},
+        {**good, "op": "steal", "parameters": {"properties": {}, "required": ["picture"]}},
         {**good, "op": "none", "parameters": None},
         "text",
         None,
     ]
     assert list(tools([good, *bad])) == ["blur", PROCESS]
+    other = {**good, "parameters": {"properties": {"picture": {"type": "array"}}}}
+    offered = tools([other])["blur"]
+    assert offered.schema == tools([good])["blur"].schema and offered.own == frozenset()
 
 
 def test_arguments_become_operations() -> None:
