@@ -12,7 +12,7 @@ from models.errors import BadParameter, TooMuchMemory
 from models.images.inspect import ImageHeader, InputFormat, OutputFormat
 from models.networks.catalogue import Catalogue
 from models.operations import Operation
-from models.operations.steps import final_encoding
+from models.operations.steps import final_encoding, sizes_after
 from models.result_bytes import most_bytes
 from models.settings.worker import WorkerSettings
 
@@ -63,12 +63,12 @@ def predict(header: ImageHeader, operations: Sequence[Operation], output: Output
 
     The maximum of decoding, each operation with its input and output, and encoding.
     """
-    found, kind = [(header.width, header.height)], header.kind
+    size, kind = (header.width, header.height), header.kind
+    found = [size]
     depth, channels = header.samples
     before, alpha = header.width * header.height, channels in {2, 4}
     peak = before * (_DECODE_OTHER.get((kind, depth)) or _DECODE[depth, channels])
-    for operation in operations:
-        found = [part for each in found for part in operation.output_sizes(*each)]
+    for operation, found in zip(operations, sizes_after(operations, size), strict=True):
         after = sum(width * height for width, height in found)
         held = before * channels * depth // 8
         if operation.runs_network:

@@ -11,7 +11,7 @@ from models.images.inspect import ImageHeader, OutputFormat
 from models.networks.catalogue import AUTO_MODEL, BUNDLED_MODEL, Catalogue
 from models.operations import OPERATIONS, Operation, Size
 from models.operations.photo import FAITHFUL, PHOTO
-from models.operations.steps import final_encoding
+from models.operations.steps import final_encoding, sizes_after
 from models.tasks.task import Work
 from models.work_prices import STORE, Parts, Prices, runs_network
 
@@ -80,13 +80,12 @@ def steps(
     ``results``: the sizes of the results, of each of their frames.
     """
     frames = count_frames(header, operations, output)
-    sizes: list[Size] = [(header.width, header.height)] * frames
-    before = _megapixels(sizes)
+    size = (header.width, header.height)
+    before = frames * _megapixels([size])
     name, seconds = _decoding(header, operations)
     found: list[Parts] = [[(name, seconds * frames)]]
-    for operation in operations:
-        sizes = [part for each in sizes for part in operation.output_sizes(*each)]
-        after = _megapixels(sizes)
+    for operation, sizes in zip(operations, sizes_after(operations, size), strict=True):
+        after = frames * _megapixels(sizes)
         if operation.runs_network:
             found.append(
                 [(name, before * price) for name, price in _network_prices(operation).items()]

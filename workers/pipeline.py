@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from models import animation as animations
+from models.errors import BadParameter
 from models.images.encoder_settings import DEFAULT, EncoderSettings
 from models.images.inspect import EXTENSIONS, ImageHeader, InputFormat, inspect
 from models.images.metadata import MetadataChoice
@@ -194,10 +195,26 @@ class Pipeline:
             engine=self._engine,
         )
         with self._timed(self._operations[count].op), self._step(count + 1):
-            changed = run(picture, self._operations[count], tools)
+            changed = self._apply(picture, count, tools)
         del picture
         while changed:
             yield from self._run(changed.pop(0), count + 1, folder, outputs)
+
+    def _apply(self, picture: Picture, count: int, tools: Tools) -> list[Picture]:
+        """Return what the operation after the first ``count`` makes of ``picture``.
+
+        Raises:
+            BadParameter: it does not fit; a submission cannot be refused for a size that an
+                operation found.
+        """
+        try:
+            return run(picture, self._operations[count], tools)
+        except BadParameter as error:
+            found = [each.op for each in self._operations[:count] if each.finds_size]
+            if not found:
+                raise
+            detail = f"{error.detail} (after {found[0]}, which found that size)"
+            raise BadParameter(detail, **error.facts) from None
 
     @contextmanager
     def _timed(self, stage: str) -> Iterator[None]:

@@ -13,6 +13,7 @@ from models.operations import Operation, parse
 from models.operations.restore import Restore
 from models.operations.spec import Size
 from models.operations.steps import final_encoding
+from models.operations.trim import Trim
 from workers.pipeline import Limits, Pipeline
 
 BEFORE: Size = (180, 210)
@@ -21,6 +22,7 @@ BEFORE: Size = (180, 210)
 _GAP = 12  # pixels of white between two pictures
 _QUALITY = 85
 _DAMAGED_QUALITY = 30
+_FRAME, _FRAME_WIDTH = "#d7ccb9", 24
 _LIMITS = Limits(max_pixels=10**6, max_output_pixels=10**7, tile_pixels=160)
 
 
@@ -42,10 +44,12 @@ def canvas(spec: type[Operation]) -> Size:
 def draw(spec: type[Operation], before: Image.Image, path: Path) -> None:
     """Apply the operation's example to ``before`` and write both to ``path`` as JPEG.
 
-    What mends photographs gets a damaged one.
+    What mends photographs gets a damaged one, what trims a framed one.
     """
     if spec is Restore:
         before = _damaged(before)
+    elif spec is Trim:
+        before = _framed(before)
     drawn = Image.new("RGB", canvas(spec), "white")
     drawn.paste(before, (0, 0))
     left = BEFORE[0] + 2 * _GAP
@@ -63,6 +67,14 @@ def _damaged(picture: Image.Image) -> Image.Image:
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=_DAMAGED_QUALITY)
     return Image.open(file).convert("RGB")
+
+
+def _framed(picture: Image.Image) -> Image.Image:
+    """Return ``picture`` smaller, in a frame of one colour."""
+    framed = Image.new("RGB", picture.size, _FRAME)
+    inner = (picture.width - 2 * _FRAME_WIDTH, picture.height - 2 * _FRAME_WIDTH)
+    framed.paste(picture.resize(inner, Image.Resampling.LANCZOS), (_FRAME_WIDTH, _FRAME_WIDTH))
+    return framed
 
 
 def _results(spec: type[Operation], before: Image.Image) -> list[Image.Image]:

@@ -27,6 +27,7 @@ from models.operations.smartcrop import SmartCrop
 from models.operations.spec import Encoding, Operation, Size
 from models.operations.split import Split
 from models.operations.thumbnail import Thumbnail
+from models.operations.trim import Trim
 from models.operations.upscale import Upscale
 from models.operations.watermark import Watermark
 
@@ -46,6 +47,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         Split,
         Crop,
         SmartCrop,
+        Trim,
         Rotate,
         Flip,
         Watermark,

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
+from models.errors import BadParameter
 from models.operations.fit import (
     COLOUR_WORDS,
     FIT_WORDS,
@@ -84,6 +85,22 @@ class Resize(Operation):
         if self.fit == "contain":
             return [self.drawn_size(width, height)]
         return [(self.width, self.height)]
+
+    def largest_sizes(self, width: int, height: int) -> list[Size]:
+        self.check_bounded()
+        if self.width is None or self.height is None:
+            return self.output_sizes(width, height)
+        return [(self.width, self.height)]
+
+    def check_bounded(self) -> None:
+        if self.scale is None and (self.width is None or self.height is None):
+            given = "width" if self.height is None else "height"
+            raise BadParameter(
+                f"resize: after trim the picture has a shape that is not known before, and {given} "
+                "alone could make a huge one of a thin one: give width and height (fit=contain "
+                "keeps the shape), or a scale, or resize before trim",
+                parameter=given,
+            )
 
     def drawn_size(self, width: int, height: int) -> Size:
         """Return the size that the whole picture gets, before it is cut or padded."""

@@ -84,6 +84,10 @@ class Operation(BaseModel):
     """Whether it looks at the picture to decide which part to keep: frames of an animation would
     not stay where they are."""
 
+    finds_size: ClassVar[bool] = False
+    """Whether the size of its result depends on the pixels: ``output_sizes`` is then the most that
+    each side can have, and what follows is limited by its ``largest_sizes``."""
+
     same_frame: ClassVar[bool] = True
     """Whether the result shows the whole original, so that a page can lay one over the other."""
 
@@ -111,6 +115,24 @@ class Operation(BaseModel):
             BadParameter: the operation does not fit an image of that size.
         """
         return [(width, height)]
+
+    def largest_sizes(self, width: int, height: int) -> list[Size]:
+        """Return for each part the most that its sides have for any input up to that size.
+
+        This is right where neither side of a result shrinks while the input grows.
+
+        Raises:
+            BadParameter: see ``output_sizes`` and ``check_bounded``.
+        """
+        self.check_bounded()
+        return self.output_sizes(width, height)
+
+    def check_bounded(self) -> None:
+        """Return if a smaller input cannot have a much larger result.
+
+        Raises:
+            BadParameter: it can; says what would pass.
+        """
 
     def minimum_decode_size(self, width: int, height: int) -> Size | None:
         """Return the least size, in pixels, from which the result is as good as from all pixels.

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from models.errors import BadParameter, TooManyPixels
@@ -38,7 +39,21 @@ def read_pipeline(values: Sequence[str], limit: int) -> list[Operation]:
             limit=limit,
             measured=len(items),
         )
-    return [_operation(item, number) for number, item in enumerate(items, 1)]
+    operations = [_operation(item, number) for number, item in enumerate(items, 1)]
+    for number, operation in enumerate(operations, 1):
+        if any(before.finds_size for before in operations[: number - 1]):
+            with _named(number):
+                operation.check_bounded()
+    return operations
+
+
+@contextmanager
+def _named(number: int) -> Iterator[None]:
+    """Let what is wrong with an operation say which of them it is."""
+    try:
+        yield
+    except BadParameter as error:
+        raise BadParameter(f"operation {number}: {error.detail}", **error.facts) from None
 
 
 def _items(value: str) -> list[Any]:
@@ -56,14 +71,12 @@ def _items(value: str) -> list[Any]:
 
 
 def _operation(item: Any, number: int) -> Operation:
-    try:
+    with _named(number):
         if isinstance(item, str):
             return parse(*parse_shorthand(item))
         if isinstance(item, dict) and isinstance(item.get("op"), str):
             op = require_operation(item["op"])
             return parse(op, {key: v for key, v in item.items() if key != "op"})
-    except BadParameter as error:
-        raise BadParameter(f"operation {number}: {error.detail}", **error.facts) from None
     raise BadParameter(
         f'operation {number} is {str(item)[:40]!a}; write "op", "op=value" or '
         '{"op": "...", parameters}',
@@ -164,25 +177,44 @@ def check_results(
     return each * pictures
 
 
+def sizes_after(operations: Sequence[Operation], size: Size) -> Iterator[list[Size]]:
+    """Yield the sizes of all parts after each operation, for an upright input of ``size``.
+
+    After one that finds its size in the pixels they are the most that each side can have.
+
+    Raises:
+        BadParameter: an operation does not fit an image of its size.
+    """
+    found, is_known = [size], True
+    for operation in operations:
+        sizes = operation.output_sizes if is_known else operation.largest_sizes
+        found = [part for each in found for part in sizes(*each)]
+        is_known = is_known and not operation.finds_size
+        yield found
+
+
 def result_sizes(operations: Sequence[Operation], size: Size, limit: int) -> list[Size]:
     """Return the sizes of all results, in their order, for an upright input of ``size``.
+
+    They are the most that each side can have, see ``sizes_after``.
 
     Raises:
         BadParameter: an operation does not fit an image of its size.
         TooManyPixels: after an operation, all parts together have more than ``limit`` pixels.
     """
-    found = [size]
-    for operation in operations:
-        found = [part for each in found for part in operation.output_sizes(*each)]
+    found, said = [size], "the result"
+    for operation, found in zip(operations, sizes_after(operations, size), strict=True):
         total = sum(width * height for width, height in found)
         if total > limit:
             shown = " x ".join(map(str, found[0]))
             several = f"{len(found)} times about " if len(found) > 1 else ""
             raise TooManyPixels(
-                f"the result of {operation.op}: {several}{shown} = {total} pixels; "
+                f"{said} of {operation.op}: {several}{shown} = {total} pixels; "
                 f"at most {limit} are allowed (MAX_OUTPUT_PIXELS)",
                 setting="MAX_OUTPUT_PIXELS",
                 limit=limit,
                 measured=total,
             )
+        if operation.finds_size:
+            said = f"the largest possible result, after {operation.op},"
     return found

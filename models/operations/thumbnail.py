@@ -65,6 +65,11 @@ class Thumbnail(Operation):
         drawn = self.drawn_size(width, height)
         return [(min(drawn[0], self.width), min(drawn[1], self.height))]
 
+    def largest_sizes(self, width: int, height: int) -> list[Size]:
+        if self.fit == "pad":
+            return [(self.width, self.height)]
+        return [(min(width, self.width), min(height, self.height))]
+
     def drawn_size(self, width: int, height: int) -> Size:
         """Return the size that the whole picture gets, before it is cut or padded."""
         box = (self.width, self.height)

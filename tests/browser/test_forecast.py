@@ -31,6 +31,7 @@ _CASES: list[tuple[InputFormat, OutputFormat, list[tuple[str, dict[str, Any]]]]]
     ("png", "png", [("split", {}), ("grayscale", {})]),
     ("png", "png", [("smartcrop", {"ratio": "16:9"}), ("upscale", {"scale": 2})]),
     ("png", "png", [("smartcrop", {"width": 300, "height": 400}), ("upscale", {"scale": 4})]),
+    ("png", "png", [("trim", {}), ("upscale", {"scale": 2})]),
 ]
 
 

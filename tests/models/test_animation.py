@@ -93,6 +93,7 @@ def test_a_bomb_is_refused_by_its_header() -> None:
         parse("restore", {}),
         parse("split", {}),
         parse("smartcrop", {"ratio": "1:1"}),
+        parse("trim", {}),
     ],
 )
 def test_operations_that_do_not_suit(operation: Operation) -> None:

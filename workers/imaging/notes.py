@@ -24,6 +24,7 @@ METADATA_KEPT_BY = "metadata was dropped: {} (metadata=safe or metadata=all keep
 METADATA_BUT_SAFE = "metadata other than author, copyright and capture date was dropped: {}"
 METADATA_UNFIT = "metadata that is broken, or that a result cannot carry, was dropped: {}"
 NARROW_RANGE = "samples of the narrow (video) range were widened to the full range"
+NOTHING_BUT_BORDER = "the whole picture has the colour of its border: nothing was trimmed"
 ON_WHITE = "transparent areas were placed on white"
 PRIMARIES_ALONE = "the file names primaries (cHRM) without a gamma: they were ignored"
 PRIMARIES_BROKEN = "the file names primaries (cHRM) that no colours can have: they were ignored"

@@ -16,7 +16,7 @@ from models.animation import count_frames
 from models.error_members import from_document
 from models.images.inspect import ImageHeader, InputFormat, OutputFormat, inspect
 from models.operations import Operation, load
-from models.operations.steps import final_encoding, result_count
+from models.operations.steps import final_encoding, result_count, sizes_after
 from models.tasks.task import Result
 from workers.child.request import Request
 from workers.context import Attempt, WorkerContext
@@ -112,9 +112,8 @@ def _step_seconds(
     header: ImageHeader, operations: Sequence[Operation], output: OutputFormat
 ) -> list[float]:
     """Return the reference seconds of each step, by which a child counts its progress."""
-    sizes = [(header.width, header.height)]
-    for operation in operations:
-        sizes = [part for each in sizes for part in operation.output_sizes(*each)]
+    size = (header.width, header.height)
+    *_, sizes = [size], *sizes_after(operations, size)
     found = work_estimate.steps(header, operations, output, sizes)
     return [sum(seconds for _, seconds in parts) for parts in found]
 

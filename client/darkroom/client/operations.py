@@ -174,6 +174,22 @@ class SmartCrop(Operation):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Trim(Operation):
+    """Cut off the border of a picture that has one colour, or is transparent."""
+
+    op: ClassVar[str] = "trim"
+    tolerance: int | None = None
+    """How much a pixel of the border may differ from its colour, in each of red, green, blue and
+    opacity, in levels of 0 to 255 (also where samples have 16 bits). 10 covers the noise of a JPEG;
+    0: not at all. Default: 10."""
+    padding: int | None = None
+    """How many pixels of the border stay on each side; no more than there are. Default: 0."""
+    colour: str | None = None
+    """Colour of the border: #rrggbb, #rrggbbaa, white, black or transparent; by default that of the
+    top left pixel. In a gray picture it is the gray of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rotate(Operation):
     """Turn a picture clockwise by quarter turns; no pixel is changed."""
 
@@ -260,6 +276,7 @@ __all__ = [
     "SmartCrop",
     "Split",
     "Thumbnail",
+    "Trim",
     "Upscale",
     "Watermark",
 ]

@@ -8,6 +8,9 @@ import { t } from "./text.js";
 
 const DELAY = 300; // ms without a change until a part is encoded
 
+/** Whether the size of the result is not known before. */
+const trims = (operations) => operations.some(({ op }) => op === "trim");
+
 export class Forecast {
   /**
    * @param {import("./pipeline-form.js").PipelineForm} form
@@ -55,6 +58,7 @@ export class Forecast {
   /** @returns {Promise<number|null>} of the first picture's results */
   async bytes(picture) {
     const { operations, format, quality } = this.form;
+    if (trims(operations)) return null;
     const size = resultSize(picture, operations);
     const convert = operations.findLast(({ op }) => op === "convert");
     const file = await this.selected.pictures.history.file(picture.id);
@@ -63,9 +67,9 @@ export class Forecast {
 
   say(pictures, bytes, time) {
     const [first] = pictures;
-    const size = resultSize(first, this.form.operations);
+    const { operations } = this.form;
     const from = formatDimensions(first);
-    const to = formatDimensions(size);
+    const to = trims(operations) ? t("forecast.trimmed") : formatDimensions(resultSize(first, operations));
     const parts = [pictures.length > 1 ? t("forecast.sizes_first", { from, to }) : t("forecast.sizes", { from, to })];
     if (bytes) parts.push(t("forecast.bytes", { from: formatSize(first.size), to: formatSize(bytes) }));
     if (time >= 0.5) parts.push(t("forecast.time", { time: formatDuration(time) }));

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from models.settings import Settings
 from tests.conftest import working
@@ -54,6 +56,31 @@ async def test_fit_flip_sharpen_and_adjust(client: Any, settings: Settings) -> N
             15,
             30,
         )
+
+
+async def test_a_trim_and_what_follows_it(client: Any, settings: Settings) -> None:
+    """What is left is known only in the child: what cannot fit is refused, or fails, with why."""
+    file = io.BytesIO()
+    framed = Image.new("RGB", (60, 50), "white")
+    framed.paste(Image.open(io.BytesIO(images.png(40, 30))), (5, 5))
+    framed.save(file, "PNG")
+    picture = [("cat.png", file.getvalue())]
+    async with working(settings):
+        steps = ["trim", "resize=2", '{"op": "crop", "width": 80, "height": 60}']
+        body = await (
+            await client.post("/process?wait=30", data=form(picture, operations=steps))
+        ).json()
+        (result,) = body["results"]
+        assert (result["name"], result["width"]) == ("cat-trim-resize-x2-crop-80x60.png", 80)
+        steps[2] = steps[2].replace("80", "81")
+        body = await (
+            await client.post("/process?wait=30", data=form(picture, operations=steps))
+        ).json()
+        assert (body["status"], body["error"]["code"]) == ("FAILURE", "bad_parameter")
+        assert "the picture is 80 x 60 pixels" in body["error"]["detail"]
+    one_side = form(picture, operations=["trim", '{"op": "resize", "width": 9}'])
+    refusal = await refused(await client.post("/process", data=one_side), 422, "bad_parameter")
+    assert "operation 2: resize: after trim" in refusal["detail"]
 
 
 async def test_a_watermark(client: Any, settings: Settings) -> None:

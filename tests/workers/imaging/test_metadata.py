@@ -23,7 +23,7 @@ FORMATS = ("jpeg", "png", "webp")
 PRIVATE = (metadata.SERIAL, metadata.PLACE, metadata.MAKERS_NOTE, b"Camera", b"private", b"Tool")
 EXAMPLES = [
     *("upscale=2", "restore=50", "grayscale", "blur=3", "thumbnail=20", "resize=2", "rotate=90"),
-    *("flip", "sharpen", "adjust", "smartcrop"),
+    *("flip", "sharpen", "adjust", "smartcrop", "trim"),
     '{"op": "crop", "width": 9, "height": 9}',
     '{"op": "watermark", "text": "x", "size": 25}',
 ]

@@ -25,6 +25,7 @@ KEPT = (
     '{"op": "crop", "width": 9, "height": 7}',
     "grayscale",
     "smartcrop",
+    "trim",
 )
 OPERATION = {  # factors across and down
     **dict.fromkeys((*KEPT, "blur=3", "sharpen", "adjust", "thumbnail=20", "restore"), (1, 1)),
