@@ -11,7 +11,7 @@ from models.animation import count_frames
 from models.errors import BadParameter, TooMuchMemory
 from models.images.inspect import ImageHeader, InputFormat, OutputFormat
 from models.networks.catalogue import Catalogue
-from models.operations import Operation
+from models.operations import Operation, watermark_picture
 from models.operations.steps import final_encoding, sizes_after
 from models.result_bytes import most_bytes
 from models.settings.worker import WorkerSettings
@@ -44,6 +44,7 @@ _DECODE = {  # of PNG, TIFF and BMP, by bits a sample and channels
     (16, 4): 25,
 }
 _WEIGHTED = {8: 12, 16: 20}  # colours weighted by alpha are filtered in 16 bits, or as floats
+_WATERMARK = watermark_picture.MAX_PIXELS * (_DECODE[16, 4] + 8)  # while decoded, and kept
 _SPREAD = 30  # of an upscale's input, beside it, where it has alpha
 # Beside the picture itself. A progressive JPEG holds the coefficients of all of it.
 _ENCODE: dict[OutputFormat, int] = {"png": 0, "jpeg": 11, "webp": 56, "avif": 60, "gif": 0}
@@ -68,7 +69,9 @@ def predict(header: ImageHeader, operations: Sequence[Operation], output: Output
     depth, channels = header.samples
     before, alpha = header.width * header.height, channels in {2, 4}
     peak = before * (_DECODE_OTHER.get((kind, depth)) or _DECODE[depth, channels])
-    for operation, found in zip(operations, sizes_after(operations, size), strict=True):
+    for operation, after_it in zip(operations, sizes_after(operations, size), strict=True):
+        second = max(operation.second_pixels(*each) for each in found)
+        found = after_it
         after = sum(width * height for width, height in found)
         held = before * channels * depth // 8
         if operation.runs_network:
@@ -78,6 +81,8 @@ def predict(header: ImageHeader, operations: Sequence[Operation], output: Output
         alpha = channels in {2, 4}
         each = channels * depth // 8
         work = max(before, after) * (_WEIGHTED[depth] if alpha else each)
+        if second:  # decoded, then in the size in which it is shown, and repeated with gaps
+            held += _WATERMARK + second * (_WEIGHTED[depth] + 2 * each)
         peak = max(peak, held + after * each + (work if operation.mixes_neighbours else 0))
         before = after
     largest = max(width * height for width, height in found)

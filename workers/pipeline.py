@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -15,9 +16,9 @@ from models.images.encoder_settings import DEFAULT, EncoderSettings
 from models.images.inspect import EXTENSIONS, ImageHeader, InputFormat, inspect
 from models.images.metadata import MetadataChoice
 from models.networks.catalogue import Catalogue
-from models.operations import Encoding, Operation
+from models.operations import Encoding, Operation, watermark_picture
 from models.operations.steps import result_count, result_sizes
-from workers.imaging import animation, animation_writer, mending
+from workers.imaging import animation, animation_writer, codec, mending
 from workers.imaging.animation import Frame
 from workers.imaging.picture import Picture
 from workers.imaging.writer import Output, write
@@ -74,6 +75,7 @@ class Pipeline:
         engine: Engine = REFERENCE,
         metadata: MetadataChoice = "none",
         step_seconds: Sequence[float] = (),
+        watermark: Path | None = None,
     ) -> None:
         """``progress`` is called with the share of all the work done, 0 to 1.
 
@@ -83,7 +85,8 @@ class Pipeline:
         ``keep``: numbers of operations after which the picture is also written without loss, unless
         it is larger than an upload may be: that would take as much memory again. ``report``:
         whether to measure upscales and return the measurements; stage times are always returned.
-        ``metadata``: what results keep of it.
+        ``metadata``: what results keep of it. ``watermark``: the picture that a watermark lays over
+        it.
         """
         self._operations = operations
         self._encoding = encoding
@@ -97,6 +100,9 @@ class Pipeline:
         self._upscales: list[dict[str, Any]] | None = [] if report else None
         self._engine = engine
         self._metadata = metadata
+        self._watermark: Callable[[], Picture] | None = None
+        if watermark is not None:
+            self._watermark = cache(partial(codec.decode, watermark, watermark_picture.MAX_PIXELS))
         counts = [result_count(operations[:count]) for count in range(len(operations))]
         weights = step_seconds or [0.0, *counts, 0.0]
         # Of one run of each step: after a split there are several.
@@ -150,7 +156,11 @@ class Pipeline:
         limit, encoding = self._limits.max_output_pixels, self._encoding
         count, _ = animations.check(header, self._operations, encoding, max_pixels, limit)
         tools = Tools(
-            self._catalogue, self._limits.tile_pixels, lambda _: None, engine=self._engine
+            self._catalogue,
+            self._limits.tile_pixels,
+            lambda _: None,
+            engine=self._engine,
+            watermark=self._watermark,
         )
 
         def changed(frames: Iterator[Frame]) -> Iterator[Frame]:
@@ -193,6 +203,7 @@ class Pipeline:
             self._report_progress,
             report=None if self._upscales is None else self._upscales.append,
             engine=self._engine,
+            watermark=self._watermark,
         )
         with self._timed(self._operations[count].op), self._step(count + 1):
             changed = self._apply(picture, count, tools)

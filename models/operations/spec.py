@@ -148,6 +148,10 @@ class Operation(BaseModel):
         """
         return channels
 
+    def second_pixels(self, width: int, height: int) -> int:
+        """Return the most pixels of a second picture, with alpha, that it lays over the first."""
+        return 0
+
     def cost(self) -> float:
         """Return how many times as long as a resize of as many pixels it takes."""
         return 1.0

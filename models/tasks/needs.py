@@ -25,6 +25,9 @@ _EXTRA_DECODERS: frozenset[InputFormat] = frozenset({"heic"})
 _ANIMATIONS = "animations"  # that are kept; older workers use the first frame
 
 
+_WATERMARK_PICTURES = "watermark pictures"  # that older workers do not know
+
+
 class Abilities(BaseModel):
     """Of a worker: what it has; of a task: what it needs.
 
@@ -52,6 +55,7 @@ class Abilities(BaseModel):
             *(_encoder(writing, output) for output in MEDIA_TYPES),
             _precision(settings),
             _ANIMATIONS,
+            _WATERMARK_PICTURES,
             *map(_network, catalogue.available()),
             *map(_decoder, _EXTRA_DECODERS & {*decoded_formats()}),
         }
@@ -71,10 +75,12 @@ class Abilities(BaseModel):
         result_sizes: Sequence[tuple[int, int]],
         kind: InputFormat = "png",
         frames: int = 1,
+        watermark_picture: bool = False,
     ) -> Abilities:
         """Return what a picture of ``size`` needs, by the settings of the service that promises.
 
         ``kind``: its format. ``frames``: of an animation that is kept; limits count them together.
+        ``watermark_picture``: whether one is laid over it.
         """
         parts = {_pipeline(), _encoder(settings.encoding.encoder_settings, output)}
         if weights:
@@ -82,6 +88,7 @@ class Abilities(BaseModel):
         parts |= {*map(_decoder, _EXTRA_DECODERS & {kind})} | (
             {_ANIMATIONS} if frames > 1 else set()
         )
+        parts |= {_WATERMARK_PICTURES} if watermark_picture else set()
         return cls(
             parts=tuple(sorted(parts)),
             pixels=size[0] * size[1] * frames,

@@ -127,11 +127,11 @@ class Task(_Document):
     client that submitted it first. ``most_result_bytes``: that all its results cannot exceed, 0 if
     unknown. ``turn``: its place among all waiting tasks, see
     ``models.store.tasks.fair_queue``; 0 comes first. ``metadata``: what its results
-    keep of it. ``asked_at``: when it was created, or last
-    submitted again after a failure. ``worker`` claimed it last. ``timeline``: the newest
-    MAX_TIMELINE_ENTRIES changes, oldest first. ``stages``: milliseconds of the stages of its last
-    run, in their order. ``beside``: how many tasks its worker had in work when it claimed it, with
-    it.
+    keep of it. ``watermark_id``: the file in ``originals`` that an operation lays over it.
+    ``asked_at``: when it was created, or last submitted again after a failure. ``worker`` claimed
+    it last. ``timeline``: the newest MAX_TIMELINE_ENTRIES changes, oldest first. ``stages``:
+    milliseconds of the stages of its last run, in their order. ``beside``: how many tasks its
+    worker had in work when it claimed it, with it.
     """
 
     id: str = Field(alias="_id")
@@ -158,6 +158,7 @@ class Task(_Document):
     turn: int = 0
     wants_report: bool = False
     metadata: MetadataChoice = "none"
+    watermark_id: ObjectId | None = None
     report: dict[str, Any] | None = None
     created_at: datetime
     asked_at: datetime | None = None

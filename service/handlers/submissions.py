@@ -14,6 +14,7 @@ from models.images.inspect import InputFormat
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import curl_fields, summary
 from models.operations.steps import read_pipeline
+from models.operations.watermark import FIELD, Watermark
 from models.settings.uploads import UploadSettings
 from models.tasks.schemas import GroupBody, TaskBody
 from service.app_keys import SETTINGS
@@ -93,9 +94,11 @@ def picture_handler(op: str) -> Handler:
 
 async def _submit(request: web.Request, op: str) -> web.StreamResponse:
     def operations(submission: SubmissionRequest) -> Sequence[Operation]:
+        if submission.form.watermark is not None:
+            submission.form.fields.setdefault("picture", FIELD)
         return submission.operation(op)
 
-    shape = image_form(request.app[SETTINGS].uploads)
+    shape = replace(image_form(request.app[SETTINGS].uploads), watermark=op == Watermark.op)
     return await SubmissionRequest.handle(request, shape, operations, OPERATIONS[op].model_fields)
 
 
@@ -119,7 +122,9 @@ async def _submit(request: web.Request, op: str) -> web.StreamResponse:
 async def process(request: web.Request) -> web.StreamResponse:
     """POST /process: several operations, in order."""
     shape = image_form(request.app[SETTINGS].uploads, repeated=frozenset(OPERATIONS_FIELDS))
-    return await SubmissionRequest.handle(request, replace(shape, presets=True), _pipeline)
+    return await SubmissionRequest.handle(
+        request, replace(shape, presets=True, watermark=True), _pipeline
+    )
 
 
 @endpoint(

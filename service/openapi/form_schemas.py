@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import get_args
 
-from models.images.inspect import ACCEPTED_FORMATS, RESULT_FORMATS, InputFormat, names_of
+from models.images.inspect import ACCEPTED_FORMATS, RESULT_FORMATS, InputFormat
 from models.images.metadata import METADATA, MetadataChoice
 from models.operations import OPERATIONS, Operation
 from models.operations.parameter_docs import list_form
 from models.operations.spec import Frames
+from models.operations.watermark import FIELD
 from models.outbound.url import MAX_URL_CHARACTERS
 from models.outbox.email_address import MAX_CHARACTERS
 from models.presets import NAME_PATTERN
 from models.settings.uploads import UploadSettings
 from service.openapi.endpoint import Schema
-from service.openapi.limits import format_bytes
+from service.openapi.picture_fields import WATERMARK_FIELD, image_field, picture_fields
 
 _AUTO = "auto: avif or webp if the request's Accept names it, else the format of the image."
 
@@ -46,17 +47,24 @@ def operation_form(op: str, settings: UploadSettings) -> Schema:
     if "format" in own:
         own["format"] = {**own["format"], "enum": [*own["format"]["enum"], "auto"]}
         own["format"]["description"] += f" {_AUTO}"
+    conditions = {}
+    if own.pop("picture", None) is not None:  # it says which file; here there is one
+        own[FIELD] = WATERMARK_FIELD
+        conditions = {
+            "allOf": [{"if": {"not": {"required": [FIELD]}}, "then": {"required": ["text"]}}]
+        }
     # The operation's own fields replace common ones.
-    fields = {**_pictures(settings), **own, **common, **own}
-    return {**_form(fields, required), **PICTURE_REQUIRED}
+    fields = {**picture_fields(settings), **own, **common, **own}
+    return {**_form(fields, required), **PICTURE_REQUIRED, **conditions}
 
 
 def pipeline_form(settings: UploadSettings) -> Schema:
     """Return the form schema of ``POST /process``."""
     fields = {
-        **_pictures(settings),
+        **picture_fields(settings),
         "operations": _operations_field(settings),
         "preset": _PRESET,
+        FIELD: WATERMARK_FIELD,
         **_common_fields(settings),
     }
     operations = {"if": {"not": {"required": ["preset"]}}, "then": {"required": ["operations"]}}
@@ -108,45 +116,6 @@ def _form(fields: dict[str, Schema], required: Sequence[str]) -> Schema:
         "properties": fields,
         "required": list(required),
         "additionalProperties": False,
-    }
-
-
-def image_field(settings: UploadSettings, kinds: Sequence[InputFormat]) -> Schema:
-    """Return the schema of a picture file in one of the formats ``kinds``."""
-    return {
-        "type": "string",
-        "format": "binary",
-        "contentMediaType": "application/octet-stream",
-        "description": f"A {names_of(kinds)} file, recognized by its "
-        f"content; at most {format_bytes(settings.max_upload_bytes)} (MAX_UPLOAD_BYTES) and "
-        f"{settings.max_pixels:,} pixels (MAX_PIXELS).",
-    }
-
-
-def _pictures(settings: UploadSettings) -> dict[str, Schema]:
-    url = {"type": "string", "format": "uri"}  # a bad one fails alone, so that it has no limit here
-    urls = {
-        "type": "array",
-        "items": url,
-        "minItems": 1,
-        "maxItems": settings.max_batch,
-        "description": "Public http or https URLs of pictures, of at most "
-        f"{MAX_URL_CHARACTERS} characters, which the service fetches if FETCH_URLS allows it "
-        "(docs/pictures.md); beside image, or in place of it.",
-    }
-    return {"image": _images_field(settings), "image_url": urls}
-
-
-def _images_field(settings: UploadSettings) -> Schema:
-    one = image_field(settings, settings.accepted_formats)
-    return {
-        "type": "array",
-        "items": {key: value for key, value in one.items() if key != "description"},
-        "minItems": 1,
-        "maxItems": settings.max_batch,
-        "description": f"One or more. {one['description']} Together at most "
-        f"{format_bytes(settings.max_batch_bytes)} (MAX_BATCH_BYTES). The field may also be called "
-        "images, images[], file or files.",
     }
 
 

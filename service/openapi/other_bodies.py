@@ -9,9 +9,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from models.operations.watermark import FIELD
 from models.settings.uploads import UploadSettings
 from service.openapi.endpoint import BYTES, FORM, JSON, URLENCODED, BodySpec, Schema
-from service.openapi.form_schemas import image_field
+from service.openapi.picture_fields import image_field
 
 FormSchema = Callable[[UploadSettings], Schema]
 
@@ -47,13 +48,15 @@ def query_fields(form: FormSchema) -> dict[str, Schema]:
     return {
         name: _parameter(field, name in schema["required"])
         for name, field in fields.items()
-        if name != "image"
+        if name not in {"image", FIELD}  # which only a form or JSON can bring
     }
 
 
 def _urlencoded(form: FormSchema, settings: UploadSettings) -> Schema:
     schema = form(settings)
-    properties = {name: each for name, each in schema["properties"].items() if name != "image"}
+    properties = {
+        name: each for name, each in schema["properties"].items() if name not in {"image", FIELD}
+    }
     rest = {key: value for key, value in schema.items() if key not in {"if", "then"}}
     return {**rest, "properties": properties, "required": ["image_url", *schema["required"]]}
 
@@ -94,4 +97,7 @@ def _json_form(form: FormSchema, settings: UploadSettings) -> Schema:
         "image_url": {"anyOf": [one_url, urls], "description": urls["description"]},
         "filename": {**filename, "description": "Names of the pictures, in their order."},
     }
+    if FIELD in properties:
+        words = properties[FIELD]["description"].replace("file", "picture as base64", 1)
+        properties[FIELD] = {**one, "description": words}
     return {**schema, "properties": properties}

@@ -35,6 +35,7 @@ from service.submissions import callbacks
 from service.submissions.fetching import fetch_pictures
 from service.submissions.groups import create_group
 from service.submissions.preset_fields import expand_preset
+from service.submissions.second_picture import with_watermark
 from service.submissions.task_creator import TASK_CREATOR, TaskSpec
 from service.task_response import respond_group, respond_task
 from service.uploads.disk_space import DISK_SPACE
@@ -173,7 +174,7 @@ class SubmissionRequest:
         results = check_results(operations, len(self.form.files), *limits)
         if urls := self.form.deliver_urls:
             await callbacks.validate_deliver_urls(self.request, urls, results)
-        errors = []
+        operations, errors = await with_watermark(self.form, operations), []
         for file in self.form.files:
             try:
                 task = await self._create_task(file, operations)
@@ -202,7 +203,8 @@ class SubmissionRequest:
         if encoding or not operations:
             operations = [*operations, parse("convert", {"format": output, **encoding})]
         client, owner = client_id(self.request), identity(self.request).owner
-        spec = TaskSpec(file, operations, output, client, owner, self.report, self.metadata)
+        asked = self.report, self.metadata, self.form.watermark
+        spec = TaskSpec(file, operations, output, client, owner, *asked)
         return await self.request.app[TASK_CREATOR].find_or_create(spec)
 
     @property

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
 from aiohttp import web
-from bson import ObjectId
 
 from models import animation, memory_estimate, work_estimate
 from models.auth.visibility import View
-from models.errors import OriginalGone
 from models.images.inspect import OutputFormat
 from models.images.metadata import MetadataChoice
 from models.networks.catalogue import Catalogue
@@ -29,6 +27,7 @@ from models.tasks.needs import Abilities
 from models.tasks.task import Task, Work
 from models.tasks.task import Upload as TaskUpload
 from service.submissions.admission import Admission
+from service.submissions.stored_files import Files, find_files, store_files
 from service.uploads.incoming_file import IncomingFile
 
 _MAX_NAMES = 100  # of one task: the same bytes under more names get the URL of the first
@@ -42,7 +41,8 @@ class TaskSpec:
     ``output``: the format of the results; ``most_bytes``: that all of them cannot exceed;
     ``work``: the predicted work; ``needs``: what a worker must have for it.
     ``report``: whether the task measures the quality of its result, see
-    ``workers.upscaler.quality_report``. ``metadata``: what the results keep of it.
+    ``workers.upscaler.quality_report``. ``metadata``: what the results keep of it. ``watermark``:
+    the picture that an operation lays over it.
     """
 
     upload: IncomingFile
@@ -52,6 +52,7 @@ class TaskSpec:
     owner: str
     report: bool = False
     metadata: MetadataChoice = "none"
+    watermark: IncomingFile | None = None
     fingerprint: str = field(init=False)
     most_bytes: int = field(init=False)
     work: Work = field(init=False)
@@ -119,7 +120,14 @@ class TaskCreator:
         )
         size = (header.width, header.height)
         spec.needs = Abilities.for_task(
-            self.settings, output, weights, size, sizes, header.kind, frames
+            self.settings,
+            output,
+            weights,
+            size,
+            sizes,
+            header.kind,
+            frames,
+            spec.watermark is not None,
         )
         lock = self._locks.setdefault(spec.fingerprint, asyncio.Lock())
         async with lock:
@@ -137,27 +145,17 @@ class TaskCreator:
         task = await self.store.tasks.get(task_id, view)
         if task is None or not task.restartable:
             return False
-        original: ObjectId | None = task.original_id
-        if not await self.store.originals.touch(task.original_id):
-            original = await self.store.originals.touch_by_hash(task.original_sha256, task.owner)
-        if original is None:
-            limit = self.settings.retention.original_ttl
-            raise OriginalGone(
-                f"{task.uploads[0].name} is no longer kept (ORIGINAL_TTL={limit:g}); send it "
-                "again, and it is worked at again",
-                setting="ORIGINAL_TTL",
-                limit=limit,
-                task_id=task_id,
-            )
+        files = await find_files(self.store.originals, task, self.settings.retention.original_ttl)
         await self.store.tasks.restore_deleted(task_id)
-        return await self._restart(task, original, client)
+        return await self._restart(task, files, client)
 
-    async def _restart(self, task: Task, original: ObjectId, client: str) -> bool:
+    async def _restart(self, task: Task, files: Files, client: str) -> bool:
         async with self.admission.admit(
             client, task.format, task.most_result_bytes, task.work.turns
         ) as order:
+            original, watermark = files
             await self.store.webhooks.rearm(task.id, self._allows_webhook)
-            if not await self.store.tasks.restart(task.id, original, client, order):
+            if not await self.store.tasks.restart(task.id, original, client, order, watermark):
                 return False
         number = await self.store.leases.next_enqueue_number(task.id)
         await self.queue.enqueue(task.id, number, order, task.created_at, short=task.work.short)
@@ -201,7 +199,7 @@ class TaskCreator:
         if was_deleted:
             await self.store.tasks.restore_deleted(task.id, names)
         if task.restartable:
-            changed |= await self._restart(task, await self._store_original(spec), spec.client)
+            changed |= await self._restart(task, await self._store_files(spec), spec.client)
         return changed
 
     async def _create(self, spec: TaskSpec, *, original_is_new: bool) -> Task | None:
@@ -209,8 +207,8 @@ class TaskCreator:
         async with self.admission.admit(
             spec.client, spec.output, spec.most_bytes, spec.work.turns
         ) as order:
-            original, upload = await asyncio.gather(
-                self._store_original(spec, probably_new=original_is_new),
+            (original, watermark), upload = await asyncio.gather(
+                self._store_files(spec, original_is_new=original_is_new),
                 self._reserve_names(spec),
             )
             created = await self.store.tasks.create(
@@ -225,6 +223,7 @@ class TaskCreator:
                 needs=spec.needs,
                 report=spec.report,
                 metadata=spec.metadata,
+                watermark_id=watermark,
                 owner=spec.owner,
                 client=spec.client,
                 turn=order,
@@ -237,11 +236,9 @@ class TaskCreator:
             await self.store.leases.mark_not_enqueued(spec.task_id)
         return created
 
-    async def _store_original(self, spec: TaskSpec, *, probably_new: bool = False) -> ObjectId:
-        """Return the ID of the stored original; the same bytes are stored once for each owner."""
-        upload, find_or_store = spec.upload, self.store.originals.find_or_store
-        given = (upload.file, upload.name, upload.sha256, spec.owner)
-        return await find_or_store(*given, probably_new=probably_new)
+    async def _store_files(self, spec: TaskSpec, *, original_is_new: bool = False) -> Files:
+        given = spec.upload, spec.watermark, spec.owner
+        return await store_files(self.store.originals, *given, original_is_new=original_is_new)
 
     async def _reserve_names(self, spec: TaskSpec) -> TaskUpload:
         """Return the upload's name with result names that no other task of the owner has."""

@@ -10,6 +10,8 @@ from multidict import MultiDict
 from models.errors import BadParameter, BadRequest, TooLarge
 from models.free_space import FreeSpace
 from models.images.inspect import InputFormat
+from models.operations import watermark_picture
+from models.operations.watermark import FIELD
 from models.settings.uploads import UploadSettings
 from service.http.request_body import MAX_FIELD_BYTES, MAX_FIELDS, Body, check_limit
 from service.uploads.incoming_file import IncomingFile
@@ -33,6 +35,7 @@ class FormShape:
     ``max_files``: how many files. ``repeated``: names of text fields that may occur several times.
     ``known``: the names of all text fields; None: the route checks them later. ``other_bodies``:
     the form may also be JSON, or a picture whose fields stand in the query, and may have IMAGE_URL.
+    ``watermark``: it may have one further file, the picture of a watermark.
     ``presets``: the field PRESET may stand for operations and options.
     """
 
@@ -42,6 +45,7 @@ class FormShape:
     known: tuple[str, ...] | None = None
     other_bodies: bool = False
     presets: bool = False
+    watermark: bool = False
 
     @property
     def file_field(self) -> str:
@@ -53,13 +57,15 @@ class FormShape:
 class Form:
     """The received form: files in their order, URLs of further ones, and text fields.
 
-    ``deliver_urls``: to which results go.
+    ``deliver_urls``: to which results go. ``watermark``: the picture of a watermark, which is not
+    among the files.
     """
 
     files: list[IncomingFile] = field(default_factory=list)
     urls: list[str] = field(default_factory=list)
     deliver_urls: list[str] = field(default_factory=list)
     fields: MultiDict[str] = field(default_factory=MultiDict)
+    watermark: IncomingFile | None = None
 
 
 class FormBuilder:
@@ -72,6 +78,7 @@ class FormBuilder:
         self.shape = shape
         self.settings = settings
         self._spool = spool
+        self._file: IncomingFile | None = None
         self._free_space = free_space
 
     async def spooled(self, body: Body) -> AsyncIterator[bytes]:
@@ -98,21 +105,34 @@ class FormBuilder:
         Raises:
             BadRequest: there are more than the form may have.
         """
+        if self.takes_watermark(field_name):
+            if self.form.watermark is not None:
+                raise BadRequest(f"one watermark a request: {FIELD} came twice", limit=1)
+            file = self._spool.new_file()
+            self.form.watermark = self._file = IncomingFile(
+                field_name, file_name, file, watermark_picture.FORMATS, self.settings
+            )
+            return
         if self.shape.max_files == 1 and self.form.files:
             raise BadRequest(f"one picture a request: {field_name[:40]!a} came twice", limit=1)
         self._check_count()
         accepted, file = self.shape.file_fields[field_name], self._spool.new_file()
-        self.form.files.append(IncomingFile(field_name, file_name, file, accepted, self.settings))
+        self._file = IncomingFile(field_name, file_name, file, accepted, self.settings)
+        self.form.files.append(self._file)
 
     def write_file(self, data: bytes) -> None:
         """Append to the file; see ``IncomingFile.write``.
 
         Raises:
             AppError: there is nothing to wait for: no picture, and MAX_UPLOAD_BYTES of others.
-                Then it is why the first file is refused.
+                Then it is why the first file is refused. Or it is a watermark's, and refused.
         """
+        assert self._file is not None  # a file has begun
+        self._file.write(data)
+        if self._file is self.form.watermark:
+            check_watermark(self._file)
+            return
         files = self.form.files
-        files[-1].write(data)
         if files[-1].error is None or (error := files[0].error) is None:
             return
         refused = sum(file.size for file in files)
@@ -122,7 +142,8 @@ class FormBuilder:
             raise error
 
     def end_file(self) -> None:
-        self.form.files[-1].close()
+        assert self._file is not None
+        self._file.close()
 
     def begin_field(self, name: str) -> None:
         """Return if a text field of this name may come now.
@@ -166,6 +187,10 @@ class FormBuilder:
         elif value:  # a form sends its empty inputs, too
             urls.append(value)
 
+    def takes_watermark(self, name: str) -> bool:
+        """Return whether the field ``name`` is the picture of a watermark."""
+        return self.shape.watermark and name == FIELD
+
     def _is_url(self, name: str) -> bool:
         return name == IMAGE_URL and self.shape.other_bodies
 
@@ -176,6 +201,23 @@ class FormBuilder:
         count = len(self.form.files) + len(self.form.urls) + 1
         what = "pictures or more came"
         check_limit(count, self.shape.max_files, what, "MAX_BATCH", BadRequest)
+
+
+def check_watermark(file: IncomingFile) -> None:
+    """Return if ``file`` may still be the picture of a watermark.
+
+    Raises:
+        AppError: it is not PNG or JPEG. TooLarge: it is too long.
+    """
+    if file.error is not None:
+        raise type(file.error)(f"{FIELD}: {file.error.detail}", **file.error.facts)
+    if file.size > watermark_picture.MAX_BYTES:
+        raise TooLarge(
+            f"{FIELD} has more than {watermark_picture.MAX_BYTES} bytes: a watermark is drawn "
+            "small, so that a smaller one will do",
+            limit=watermark_picture.MAX_BYTES,
+            measured=file.size,
+        )
 
 
 def check_field(name: str, known: tuple[str, ...] | None) -> None:

@@ -59,6 +59,13 @@ class IncomingFile:
         """Set the name, where it comes after the file."""
         self.name = sanitize(name)
 
+    def restricted_to(self, accepted: tuple[InputFormat, ...]) -> Self:
+        """Return itself; it is refused if its bytes, which all came, are of another format."""
+        self._accepted = accepted
+        if self.error is None:
+            self._sniff()
+        return self
+
     @classmethod
     def copy_of(cls, name: str, source: BinaryIO, spool: Spool, settings: UploadSettings) -> Self:
         """Return a copy of ``source``, a file on this machine.

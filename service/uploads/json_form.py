@@ -14,8 +14,17 @@ from typing import Any
 from aiohttp import web
 
 from models.errors import BadParameter, BadRequest, TooLarge
+from models.operations import watermark_picture
+from models.operations.watermark import FIELD
 from service.http.request_body import MAX_FIELD_BYTES, Body, form_limit
-from service.uploads.form import DELIVER_URL, IMAGE_URL, Form, FormBuilder
+from service.uploads.form import (
+    DELIVER_URL,
+    IMAGE_URL,
+    Form,
+    FormBuilder,
+    check_watermark,
+)
+from service.uploads.incoming_file import IncomingFile
 from service.uploads.json_reader import BASE64, JsonReader, Pictures
 from service.uploads.raw_body import FILENAME
 
@@ -24,6 +33,7 @@ async def read_json_form(request: web.Request, builder: FormBuilder) -> None:
     """Fill the form that the body describes as a JSON object.
 
     ``image`` is base64, also as a data URL, or a list of them; ``filename`` its name, or a list.
+    ``watermark_image`` is base64, too, where ``shape`` takes it.
     Numbers count as their text, true and false as 1 and 0, null as a field that is not sent.
 
     Raises:
@@ -41,7 +51,9 @@ async def read_json_form(request: web.Request, builder: FormBuilder) -> None:
     document = reader.finish()
     if not isinstance(document, dict):
         raise BadRequest(f'the body is not a JSON object; e.g. {{"image": "{BASE64}"}}')
-    _arrange(builder, pictures, reader.marks, document.pop(shape.file_field, None))
+    given = document.pop(shape.file_field, None)
+    second = document.pop(FIELD, None) if shape.watermark else None
+    _arrange(builder, pictures, reader.marks, given, second)
     _name(builder.form, document.pop(FILENAME, None))
     repeated = shape.repeated | {IMAGE_URL, DELIVER_URL}
     for name, value in document.items():
@@ -49,11 +61,16 @@ async def read_json_form(request: web.Request, builder: FormBuilder) -> None:
             builder.add_field(name, each)
 
 
-def _arrange(builder: FormBuilder, pictures: Pictures, marks: list[str], given: Any) -> None:
-    """Decode the short pictures in ``given``, and put all of them into their order."""
+def _arrange(
+    builder: FormBuilder, pictures: Pictures, marks: list[str], given: Any, second: Any
+) -> None:
+    """Decode the short pictures in ``given``, and put all of them into their order.
+
+    ``second``: the picture of a watermark, or None.
+    """
     files, arrived = builder.form.files, dict(zip(marks, builder.form.files, strict=True))
-    ordered = []
-    for each in [] if given is None else given if isinstance(given, list) else [given]:
+
+    def file_of(each: Any) -> IncomingFile:
         if not isinstance(each, str):
             raise BadRequest(f"'image' is not a text; send {BASE64}", field="image")
         file = arrived.pop(each, None)
@@ -61,7 +78,13 @@ def _arrange(builder: FormBuilder, pictures: Pictures, marks: list[str], given: 
             pictures.begin(each.encode("utf-8", "replace"))
             pictures.end()
             file = files[-1]
-        ordered.append(file)
+        return file
+
+    listed = [] if given is None else given if isinstance(given, list) else [given]
+    ordered = [file_of(each) for each in listed]
+    if second is not None:
+        builder.form.watermark = file_of(second).restricted_to(watermark_picture.FORMATS)
+        check_watermark(builder.form.watermark)
     if arrived:
         raise TooLarge(
             f"a text that is not 'image' is longer than {MAX_FIELD_BYTES} bytes",

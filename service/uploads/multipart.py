@@ -46,7 +46,7 @@ class _Parts:
 
     def _begin_part(self, file_name: str | None, shown: str) -> None:
         shape = self._builder.shape
-        if self._name in shape.file_fields:
+        if self._name in shape.file_fields or self._builder.takes_watermark(self._name):
             if file_name is None:
                 url = "; a URL comes as image_url" if shape.other_bodies else ""
                 raise BadRequest(

@@ -179,6 +179,7 @@ def _process(request: Request, tools: tuple[Any, Any, Any, Any], output: TextIO)
             engine,
             request.metadata,
             request.step_seconds,
+            Path(request.watermark) if request.watermark else None,
         )
         # An intermediate result obeys the limit of results, not that of uploads.
         limit = limits.max_output_pixels if request.is_intermediate else limits.max_pixels

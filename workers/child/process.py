@@ -7,12 +7,10 @@ import contextlib
 import contextvars
 import json
 import math
-import os
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -179,14 +177,9 @@ class ChildProcess:
     def _prepare(self, request: Request) -> Request:
         """Return ``request`` with its image in the child's folder, emptied before."""
         clear_folder(self._folder)
-        source = self._folder / "original"
         limits = self._setup["max_output_pixels"], self._setup["max_pixels"]
         self._quota = DiskQuota.for_request(request, *limits)
-        try:
-            os.link(request.source, source)
-        except OSError:  # another disk, or one without links
-            shutil.copyfile(request.source, source)
-        return replace(request, source=str(source), folder=str(self._folder))
+        return request.inside(self._folder)
 
     def _collect(self, message: Message, request: Request) -> JsonObject:
         """Return the final message with its files copied; empty the child's folder."""

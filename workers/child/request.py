@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from models.images.inspect import OutputFormat
@@ -22,6 +25,7 @@ class Request:
     ``threads``: for one operation. ``result_count``: number of results that the operations make.
     ``metadata``: what results keep of it. ``step_seconds``: see ``workers.pipeline``.
     ``frames``: of an animation that is kept; 1: a still picture.
+    ``watermark``: path of the picture that an operation lays over it; "": none does.
     """
 
     source: str
@@ -41,3 +45,22 @@ class Request:
     metadata: MetadataChoice = "none"
     step_seconds: Sequence[float] = ()
     frames: int = 1
+    watermark: str = ""
+
+    def inside(self, folder: Path) -> Request:
+        """Return it with its files in ``folder``, beside which a child reads none."""
+
+        def bring_in(path: str, name: str) -> str:
+            copy = folder / name
+            try:
+                os.link(path, copy)
+            except OSError:  # another disk, or one without links
+                shutil.copyfile(path, copy)
+            return str(copy)
+
+        return replace(
+            self,
+            source=bring_in(self.source, "original"),
+            watermark=self.watermark and bring_in(self.watermark, "watermark"),
+            folder=str(folder),
+        )

@@ -23,7 +23,7 @@ class Tools:
 
     ``tile_side``: side of the upscaler's tiles in pixels; 0: the engine's best. ``progress``: takes
     the share of this operation that is done, 0 to 1. ``report``: takes the measurements; None: do
-    not measure.
+    not measure. ``watermark``: decodes the picture of a watermark, at most once.
     """
 
     catalogue: Catalogue
@@ -31,6 +31,7 @@ class Tools:
     progress: Callable[[float], None]
     report: Callable[[dict[str, Any]], None] | None = None
     engine: Engine = field(default=REFERENCE)
+    watermark: Callable[[], Picture] | None = None
 
 
 def run(picture: Picture, spec: Operation, tools: Tools) -> list[Picture]:

@@ -20,7 +20,12 @@ from models.operations.steps import final_encoding, result_count, sizes_after
 from models.tasks.task import Result
 from workers.child.request import Request
 from workers.context import Attempt, WorkerContext
-from workers.queue.intermediates import fetch_input, reusable_prefixes, store_intermediate
+from workers.queue.intermediates import (
+    fetch_input,
+    fetch_watermark,
+    reusable_prefixes,
+    store_intermediate,
+)
 from workers.store_retry import retry_store
 
 log = structlog.get_logger()
@@ -55,6 +60,8 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
             worker, task, {} if task.wants_report else prefixes, source
         )
         attempt.stages["fetch"] = _elapsed_ms(began)
+        left = operations[skipped:]
+        watermark = await fetch_watermark(worker, task, left, folder / "watermark")
         to_store = {
             count - skipped: mark
             for count, mark in prefixes.items()
@@ -81,8 +88,9 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
             memory_bytes=need,
             result_count=result_count(operations),
             metadata=task.metadata,
-            step_seconds=_step_seconds(header, operations[skipped:], output.format),
+            step_seconds=_step_seconds(header, left, output.format),
             frames=count_frames(header, operations, output.format),
+            watermark=watermark,
         )
         began = time.monotonic()
         async with worker.memory.reserve(need, short=task.work.short):

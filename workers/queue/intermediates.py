@@ -12,11 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import structlog
+from bson import ObjectId
 
 from models.errors import BadParameter, InsufficientResources, OriginalGone, StoreUnavailable
 from models.operations import Operation
 from models.operations.fingerprint import fingerprint
 from models.operations.steps import result_count
+from models.operations.watermark_picture import sent_in
 from models.tasks.task import Status, Task
 from workers.context import WorkerContext
 from workers.store_retry import retry_store
@@ -61,15 +63,34 @@ async def fetch_input(
         if notes is not None:
             log.info("intermediate_reused", operations=count)
             return count, notes
+    await _download(worker, task.original_id, path)
+    return 0, []
+
+
+async def fetch_watermark(
+    worker: WorkerContext, task: Task, operations: Sequence[Operation], path: Path
+) -> str:
+    """Write the picture of a watermark to ``path`` and return that; "" if none is needed."""
+    if task.watermark_id is None or sent_in(operations) is None:
+        return ""
+    await _download(worker, task.watermark_id, path)
+    return str(path)
+
+
+async def _download(worker: WorkerContext, file_id: ObjectId, path: Path) -> None:
+    """Write a file that was uploaded to ``path``.
+
+    Raises:
+        OriginalGone: it is missing or incomplete.
+    """
     try:
-        await retry_store(worker.store.originals.download)(task.original_id, path)
+        await retry_store(worker.store.originals.download)(file_id, path)
     except LookupError as error:
         # Else a new upload of the same image would be matched to the broken original.
-        await retry_store(worker.store.originals.mark_damaged)(task.original_id)
+        await retry_store(worker.store.originals.mark_damaged)(file_id)
         raise OriginalGone(
             "the uploaded picture is missing or incomplete in the store; upload it again"
         ) from error
-    return 0, []
 
 
 @retry_store

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from models.settings import Settings
 from models.store.files.gridfs import FileBucket
-from models.store.files.originals import Originals, sha256_in_key
+from models.store.files.originals import Originals, sha256_in_key, used_by
 from models.store.files.repair import Repair
 from models.store.files.result_names import name_id
 from models.store.files.retention import orphan_age
@@ -102,7 +102,7 @@ class ConsistencyCheck(Repository):
                 continue
             if self._is_recent(metadata.get("used_at") or file_id.generation_time):
                 continue
-            if not await self._exists("tasks", {"original_id": file_id}):
+            if not await self._exists("tasks", used_by(file_id)):
                 mark_for_deletion = partial(
                     files.mark_for_deletion, file_id, {"metadata.used_at": metadata.get("used_at")}
                 )
@@ -122,13 +122,14 @@ class ConsistencyCheck(Repository):
                 async for finding in self._results_of(task):
                     yield finding
             elif task.status in OPEN:
-                stored = {"_id": task.original_id, "metadata.doomed": _MISSING}
-                unchanged = {"_id": task.id, "status": task.status, "original_id": task.original_id}
-                if not await self._exists("originals.files", stored) and await self._exists(
-                    "tasks", unchanged
-                ):
-                    restore = partial(self._repair.restore_original, task.id, task.original_id)
-                    yield Finding("original_missing", f"task {task.id} needs it", restore)
+                for file_id in filter(None, (task.original_id, task.watermark_id)):
+                    stored = {"_id": file_id, "metadata.doomed": _MISSING}
+                    unchanged = {"_id": task.id, "status": task.status, **used_by(file_id)}
+                    if not await self._exists("originals.files", stored) and await self._exists(
+                        "tasks", unchanged
+                    ):
+                        restore = partial(self._repair.restore_original, task.id, file_id)
+                        yield Finding("original_missing", f"task {task.id} needs it", restore)
             async for finding in self._names_of(task):
                 yield finding
 

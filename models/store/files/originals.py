@@ -1,5 +1,7 @@
 """Uploaded originals: each stored once, and deleted when unused for long.
 
+Pictures of watermarks are stored among them, by the same rules.
+
 A caller touches an original before it creates a task for it. An original touched within
 DELETE_GRACE_SECONDS is never deleted, so the task is in the ledger before its original may be
 deleted. Deletion begins with one update that removes the original's key, unless it was touched
@@ -32,6 +34,11 @@ def original_key(sha256: str, owner: str) -> str:
 def sha256_in_key(key: str) -> str:
     """Return the SHA-256 in a key of ``original_key``."""
     return key.rpartition(":")[2]
+
+
+def used_by(file_id: ObjectId) -> Document:
+    """Return the query of the tasks that need the file, as original or to lay it over theirs."""
+    return {"$or": [{"original_id": file_id}, {"watermark_id": file_id}]}
 
 
 class Originals(FileBucket):
@@ -113,7 +120,7 @@ class Originals(FileBucket):
 
     async def mark_for_deletion(self, file_id: ObjectId, condition: Document) -> bool:
         """Mark an original if ``condition`` matches and no open task needs it; return whether."""
-        needed = {"original_id": file_id, "status": {"$in": list(OPEN)}}
+        needed = {**used_by(file_id), "status": {"$in": list(OPEN)}}
         if await self._tasks.find_one(needed, {"_id": 1}) is not None:
             return False
         outcome = await self._files.update_one({**condition, "_id": file_id}, _DOOM)

@@ -11,7 +11,7 @@ from functools import cached_property
 from bson import ObjectId
 
 from models.errors import OriginalGone
-from models.store.files.originals import Originals
+from models.store.files.originals import Originals, used_by
 from models.store.mongo.repository import Document, Repository, insert_new
 from models.store.tasks.transitions import failed, lists_file, released_files, restart
 from models.tasks.task import OPEN, Status
@@ -37,15 +37,15 @@ class Repair(Repository):
         task = await self._tasks.find_one({"_id": task_id, **damaged})
         if task is None:
             return False
-        original = await self._find_original(task)
-        if original is None:
+        found = await self._find_originals(task)
+        if found is None:
             change = failed(_RESULT_LOST) | {
                 "results": [],
                 "waste": released_files(self._settings.retention.delete_grace_seconds),
             }
         else:
             change = restart(self._settings.retention.delete_grace_seconds, "result_damaged") | {
-                "original_id": original,
+                **found,
                 "rung_at": None,
                 "turn": 0,
             }
@@ -53,23 +53,32 @@ class Repair(Repository):
         return outcome.modified_count == 1
 
     async def restore_original(self, task_id: str, missing: ObjectId) -> bool:
-        """Point an open task to the original with its hash, or set FAILURE if there is none."""
-        lacking = {"_id": task_id, "original_id": missing, "status": {"$in": list(OPEN)}}
+        """Point an open task to the originals with its hashes, or set FAILURE if one is lost."""
+        lacking = {"_id": task_id, **used_by(missing), "status": {"$in": list(OPEN)}}
         task = await self._tasks.find_one(lacking)
         if task is None:
             return False
-        original = await self._find_by_hash(task)
-        change = failed(_RESULT_LOST) if original is None else {"original_id": original}
+        change = await self._find_originals(task) or failed(_RESULT_LOST)
         outcome = await self._tasks.update_one(lacking, [{"$set": change}])
         return outcome.modified_count == 1
 
-    async def _find_original(self, task: Document) -> ObjectId | None:
-        if await self._originals.touch(task["original_id"]):
-            return ObjectId(task["original_id"])
-        return await self._find_by_hash(task)
-
-    async def _find_by_hash(self, task: Document) -> ObjectId | None:
-        return await self._originals.touch_by_hash(task["original_sha256"], task.get("owner") or "")
+    async def _find_originals(self, task: Document) -> Document | None:
+        """Return the files that the task needs, each by its field; None: one is lost."""
+        owner, files = task.get("owner") or "", self._originals
+        needed = {"original_id": task["original_sha256"]}
+        if task.get("watermark_id") is not None:
+            pictures = (operation.get("picture") for operation in task["operations"])
+            needed["watermark_id"] = next(filter(None, pictures))
+        found = {}
+        for field, sha256 in needed.items():
+            file_id = ObjectId(task[field])
+            if not await files.touch(file_id):
+                again = await files.touch_by_hash(sha256, owner)
+                if again is None:
+                    return None
+                file_id = again
+            found[field] = file_id
+        return found
 
     async def drop_chunks(self, bucket: str, file_id: object) -> bool:
         """Delete chunks without a files entry."""

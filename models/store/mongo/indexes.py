@@ -56,6 +56,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         IndexModel("waste.until", partialFilterExpression={"waste.until": {"$exists": True}}),
         IndexModel(["original_id", "status"]),
+        IndexModel("watermark_id", sparse=True),
     ],
     "history": [IndexModel("drop_at", expireAfterSeconds=0)],
     "activity": [IndexModel("drop_at", expireAfterSeconds=0)],

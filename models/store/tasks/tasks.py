@@ -86,6 +86,7 @@ class Tasks(Repository):
         needs: Abilities | None = None,
         report: bool = False,
         metadata: MetadataChoice = "none",
+        watermark_id: ObjectId | None = None,
         owner: str = "",
         client: str = "",
         turn: int = 0,
@@ -109,6 +110,7 @@ class Tasks(Repository):
             "rings": 0,
             "wants_report": report,
             "metadata": metadata,
+            **({} if watermark_id is None else {"watermark_id": watermark_id}),
         }
         times = {"created_at": "$$NOW", "asked_at": "$$NOW", "rung_at": "$$NOW"}
         inserted = await insert_timed(self._tasks, document, times)
@@ -120,11 +122,12 @@ class Tasks(Repository):
         original_id: ObjectId | None = None,
         client: str = "",
         turn: int = 0,
+        watermark_id: ObjectId | None = None,
     ) -> bool:
         """Restart a task that failed, was cancelled, or has lost a result.
 
-        ``original_id``: replaces its original. ``client`` and ``turn``: of the new request. Returns
-        whether this call restarted it: of concurrent calls one does.
+        ``original_id``, ``watermark_id``: replace those that it has. ``client`` and ``turn``: of
+        the new request. Returns whether this call restarted it: of concurrent calls one does.
         """
         change = {
             **restart(self._settings.retention.delete_grace_seconds),
@@ -134,6 +137,8 @@ class Tasks(Repository):
         }
         if original_id is not None:
             change["original_id"] = original_id
+        if watermark_id is not None:
+            change["watermark_id"] = watermark_id
         outcome = await self._tasks.update_one({"_id": task_id, **RESTARTABLE}, [{"$set": change}])
         return outcome.modified_count == 1
 
