@@ -24,6 +24,7 @@ from darkroom.client import (
     TaskFailed,
     Thumbnail,
     Unreachable,
+    Watermark,
     operations,
 )
 
@@ -99,6 +100,18 @@ async def test_pictures_go_and_results_come(darkroom: Any, worker: Any, tmp_path
     tom = Picture.of_bytes(data, "tom.png")
     again = await darkroom.submit(tom, small, "grayscale", format="webp")
     assert (again.id, again.name, again.ended) == (task.id, "tom.png", True)
+
+
+async def test_a_watermark_goes_with_the_pictures(darkroom: Any, tmp_path: Path) -> None:
+    data, logo = images.png(9, 7), tmp_path / "logo.png"
+    logo.write_bytes(data)
+    pictures = [images.png(20, 12, seed=seed) for seed in (1, 2)]
+    mark = Watermark(picture="watermark_image", share=30)
+    one = await darkroom.submit(pictures[1], mark, watermark_image=logo)
+    group = await darkroom.submit_group(pictures, mark, watermark_image=data)
+    assert [each.id == one.id for each in group.tasks] == [False, True]
+    with pytest.raises(Problem, match="its picture did not come"):
+        await darkroom.submit(pictures[0], mark)
 
 
 async def test_groups(darkroom: Any, worker: Any, tmp_path: Path) -> None:

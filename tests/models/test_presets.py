@@ -8,6 +8,7 @@ import pytest
 
 from models.errors import BadSettings
 from models.networks.catalogue import Catalogue
+from models.operations.watermark import Watermark
 from models.presets import Preset, read_file
 from models.settings import Settings
 from service.app import create_app
@@ -59,6 +60,13 @@ def test_what_the_file_says(tmp_path: Path) -> None:
     }
     assert found["coarse"].fields()["progressive"] == "1"
     assert found["exact"].fields()["quality"] == "lossless"
+
+
+def test_a_watermark_whose_picture_comes_with_the_request(tmp_path: Path) -> None:
+    named = '{op = "watermark", picture = "watermark_image", share = 30}'
+    found = read(tmp_path, f"[logo]\noperations = [{named}]\n")
+    (operation,) = found["logo"].pipeline()
+    assert isinstance(operation, Watermark) and operation.picture == "watermark_image"
 
 
 def test_a_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:

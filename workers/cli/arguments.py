@@ -12,7 +12,9 @@ from models.images.inspect import FORMAT_BY_EXTENSION, RESULT_FORMATS, OutputFor
 from models.images.metadata import MetadataChoice
 from models.operations import Operation, parse
 from models.operations.steps import final_encoding, read_pipeline, result_count
+from models.operations.watermark import FIELD
 from models.tasks.filenames import result_names
+from workers.cli import watermark_file
 
 _NO_FINGERPRINT = "0" * 64  # of local files, which have none; result_names() may add it
 
@@ -27,6 +29,7 @@ class ParsedCommand:
 
     ``target``: the output file, or the output folder if ``folder``. ``force``: overwrite files.
     ``format``: of the results; None: as each input. ``metadata``: what they keep of it.
+    ``watermark``: the picture of a watermark.
     """
 
     operations: Sequence[Operation]
@@ -36,6 +39,7 @@ class ParsedCommand:
     force: bool
     format: OutputFormat | None
     metadata: MetadataChoice
+    watermark: Path | None = None
 
     @classmethod
     def from_arguments(cls, given: argparse.Namespace, limit: int) -> ParsedCommand:
@@ -43,6 +47,7 @@ class ParsedCommand:
 
         Raises:
             UsageError, BadParameter: it is invalid.
+            AppError: the picture of a watermark is not fit.
         """
         pictures, output = list(given.pictures), given.output
         if "" in {*pictures, output}:
@@ -57,13 +62,16 @@ class ParsedCommand:
             raise UsageError(
                 f"{output} is not a folder, but the output must be one (pictures: {len(pictures)})"
             )
-        operations = _operations(given, limit)
+        second = getattr(given, FIELD, None)
+        watermark = None if second is None else Path(second)
+        operations = watermark_file.resolve(_operations(given, limit), watermark)
         extension = getattr(given, "format", None)
         output_format = FORMAT_BY_EXTENSION[extension] if extension else None
         if not folder:
             output_format = _output_format(target, operations, output_format)
         inputs = [Path(picture) for picture in pictures]
-        return cls(operations, inputs, target, folder, given.force, output_format, given.metadata)
+        options = given.force, output_format, given.metadata, watermark
+        return cls(operations, inputs, target, folder, *options)
 
     def targets(self, source: Path, output: OutputFormat) -> list[Path]:
         """Return the result paths for ``source``; several are numbered from 1."""
@@ -84,6 +92,8 @@ def _operations(given: argparse.Namespace, limit: int) -> Sequence[Operation]:
     if given.command == "process":
         return read_pipeline(given.operations, limit)
     values = {k.removeprefix("op_"): v for k, v in vars(given).items() if k.startswith("op_")}
+    if getattr(given, FIELD, None) is not None:
+        values["picture"] = FIELD
     return [parse(given.command, {k: v for k, v in values.items() if v is not None})]
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from models import memory_estimate
-from models.errors import AppError, BadParameter
+from models.errors import AppError
 from models.images.inspect import (
     FORMAT_BY_EXTENSION,
     ImageHeader,
@@ -37,10 +37,14 @@ from models.operations.steps import final_encoding, result_sizes
 from models.settings import Settings
 from workers.cli.arguments import ParsedCommand, UsageError
 from workers.cli.progress_bar import print_line, progress_bar
+from workers.cli.watermark_file import OPTION
 
 if TYPE_CHECKING:
     from workers.imaging.writer import Output
     from workers.upscaler.engine import Engine
+
+
+_WATERMARK = "picture of a watermark, in place of its text: a PNG or JPEG file"
 
 
 class CannotProcess(Exception):
@@ -52,6 +56,9 @@ def add_commands(commands: Any) -> None:
     for op, spec in OPERATIONS.items():
         parser = _add_parser(commands, op, summary(spec), "format" not in spec.model_fields)
         for row in parameter_rows(spec):
+            if row.name == "picture":
+                parser.add_argument(OPTION, metavar="FILE", help=_WATERMARK)
+                continue
             text = f"{row.description} {row.values}; default: {row.default}".replace("%", "%%")
             name = row.name.replace("_", "-")
             parser.add_argument(f"--{name}", dest=f"op_{row.name}", metavar="VALUE", help=text)
@@ -59,6 +66,7 @@ def add_commands(commands: Any) -> None:
     parser.add_argument(
         "--operations", nargs="+", required=True, metavar="OP", help="e.g. resize=2 grayscale"
     )
+    parser.add_argument(OPTION, metavar="FILE", help=_WATERMARK)
 
 
 def _add_parser(commands: Any, name: str, text: str, with_format: bool) -> argparse.ArgumentParser:
@@ -93,7 +101,7 @@ def run(given: argparse.Namespace, settings: Settings) -> int:
         command = ParsedCommand.from_arguments(given, settings.uploads.max_operations)
         for operation in command.operations:
             operation.weights(catalogue)
-    except (UsageError, BadParameter) as error:
+    except (UsageError, AppError) as error:
         print_line(f"darkroom: {error}")
         return 2
     from workers.imaging import decoders
@@ -199,6 +207,7 @@ def _process_one(
             writing=settings.encoding.encoder_settings,
             engine=engine,
             metadata=command.metadata,
+            watermark=command.watermark,
         )
         with naming_shortage(need):
             outputs = pipeline.process(source, Path(name), settings.uploads.max_pixels)

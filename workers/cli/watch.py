@@ -15,6 +15,7 @@ from models.images.inspect import FORMAT_BY_EXTENSION
 from models.images.metadata import METADATA, MetadataChoice
 from models.networks.catalogue import Catalogue
 from models.operations.steps import check_format, check_results, read_pipeline
+from models.operations.watermark_picture import sent_in
 from models.settings import Settings
 from workers.cli.arguments import UsageError
 from workers.cli.progress_bar import print_line, printable
@@ -89,6 +90,8 @@ def _order(given: argparse.Namespace, settings: Settings, catalogue: Catalogue) 
         raise UsageError("--failed must be another folder than OUT")
     limits = settings.uploads
     operations = read_pipeline(given.operations, limits.max_operations)
+    if sent_in(operations) is not None:
+        raise UsageError("of a watched folder a watermark is a text: no picture can be sent along")
     check_results(operations, 1, limits.max_results, limits.max_batch_results)
     for operation in operations:
         operation.weights(catalogue)

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar
 from urllib.parse import quote
@@ -15,7 +16,7 @@ from darkroom.client.downloads import download
 from darkroom.client.errors import BadAnswer, Problem, StillRunning, TaskFailed
 from darkroom.client.events import follow as follow_events
 from darkroom.client.operations import Operation
-from darkroom.client.pictures import Picture
+from darkroom.client.pictures import Picture, Source, picture
 from darkroom.client.retries import send
 from darkroom.client.steps import Answer, Call, Flow, Pause
 
@@ -44,6 +45,8 @@ class Options(TypedDict, total=False):
     report: bool
     callback_url: str
     email: str
+    watermark_image: Source
+    """The picture of a ``Watermark(picture="watermark_image")``."""
 
 
 def submit(
@@ -76,9 +79,13 @@ def _submit(
 ) -> Flow[Answer]:
     items = [each.document() if isinstance(each, Operation) else each for each in operations]
     fields = {"operations": json.dumps(items)} if items else {}
+    options = Options(**options)
+    mark = options.pop("watermark_image", None)
     for name, value in options.items():
         fields[name] = str(int(value)) if isinstance(value, bool) else str(value)
     call = Call("POST", "/process", fields=fields, pictures=pictures)
+    if mark is not None:
+        call = replace(call, watermark=picture(mark))
     return (yield from send(lambda: call, seconds))
 
 

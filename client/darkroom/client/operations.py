@@ -209,11 +209,12 @@ class Flip(Operation):
 
 @dataclass(frozen=True, kw_only=True)
 class Watermark(Operation):
-    """Write a text over a picture, in one place or all over it."""
+    """Lay a text or a small picture over a picture, in one place or all over it."""
 
     op: ClassVar[str] = "watermark"
-    text: str
-    """One line of Latin, Greek, Cyrillic, Chinese, Japanese or Korean letters, digits and signs."""
+    text: str | None = None
+    """One line of Latin, Greek, Cyrillic, Chinese, Japanese or Korean letters, digits and signs. Or
+    a picture, which comes as the file watermark_image."""
     place: (
         Literal[
             "top-left",
@@ -229,15 +230,21 @@ class Watermark(Operation):
         ]
         | None
     ) = None
-    """Where the text stands; tile: again and again, all over. Default: bottom-right."""
+    """Where the watermark stands; tile: again and again, all over. Default: bottom-right."""
     size: int | None = None
     """Size of the letters, in percent of the picture's shorter side; less where the text would be
     wider than the picture. Default: 5."""
     opacity: int | None = None
-    """How much of the text shows, in percent; 100 hides all below. Default: 50."""
+    """How much of the watermark shows, in percent; 100 hides all below. Default: 50."""
     colour: str | None = None
     """Colour of the letters: #rrggbb, white or black. Their edge is black or white, whichever
     differs more. A gray picture gets the gray of it. Default: #ffffff."""
+    picture: str | None = None
+    """watermark_image, in place of a text: the file that the form brings under this name, a PNG or
+    JPEG. A task shows its SHA-256."""
+    share: int | None = None
+    """Width of the watermark's picture, in percent of the whole width; 20 if it is not said, and
+    less where it would be too high."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -37,6 +37,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     fields: Mapping[str, str] = field(default_factory=dict)
     pictures: Sequence[Picture] = ()
+    watermark: Picture | None = None
     json: object = None
     patience: float = 60
     repeatable: bool = True

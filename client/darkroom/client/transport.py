@@ -63,6 +63,9 @@ def request_arguments(call: Call, files: ExitStack) -> dict[str, Any]:
             ("image", (each.name, files.enter_context(each.open()), _BINARY))
             for each in call.pictures
         ]
+        if (mark := call.watermark) is not None:
+            file = (mark.name, files.enter_context(mark.open()), _BINARY)
+            found["files"].append(("watermark_image", file))
     return found
 
 

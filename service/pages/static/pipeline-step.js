@@ -106,10 +106,18 @@ export function makeStep(specs, operation, callbacks) {
   };
 }
 
+/** Of a watermark that is a picture: there is no input for its file. */
+const OF_A_FILE = ["picture", "share"];
+
+/** What has to be filled in: without a file a watermark needs its text. */
+const needed = ({ parameters }) => parameters.required ?? (parameters.properties.picture ? ["text"] : []);
+
 function makeFields(spec) {
-  const { properties, required = [] } = spec.parameters;
+  const { properties } = spec.parameters;
+  const required = needed(spec);
   const fields = {};
   for (const [name, schema] of Object.entries(properties)) {
+    if (OF_A_FILE.includes(name)) continue;
     // Offer only the scales for which there is a network.
     const values = spec.models?.map((each) => each[name]).filter((value) => value !== undefined);
     const choices = values?.length ? [...new Set(values)].sort() : undefined;
@@ -161,7 +169,8 @@ function writeRect(fields, rect) {
 
 /** Put rarely used free-text fields, e.g. the name of a network, under "More". */
 function layOut(spec, fields) {
-  const { properties, required = [] } = spec.parameters;
+  const { properties } = spec.parameters;
+  const required = needed(spec);
   const rare = (name) => properties[name].type === "string" && !properties[name].enum && !required.includes(name);
   const nodes = (of) => of.map((name) => fields[name].node);
   const names = Object.keys(fields);

@@ -102,6 +102,33 @@ def test_metadata_is_chosen(folder: Path, command: Command) -> None:
     assert command("rotate", "photo.jpg", "b.jpg", "--metadata", "some").returncode == 2
 
 
+def test_a_watermark_may_be_a_picture(folder: Path, command: Command) -> None:
+    option = ("--watermark-image", "logo.png")
+    Image.new("RGB", (8, 8), (250, 0, 0)).save(folder / "logo.png")
+    said = ("--share", "100", "--opacity", "100", "--place", "center")
+    assert command("watermark", "cat.png", "a.png", *option, *said).returncode == 0
+    assert images.decoded((folder / "a.png").read_bytes()).getpixel((20, 15)) == (250, 0, 0)
+    named = '{"op": "watermark", "picture": "watermark_image"}'
+    done = command("process", "cat.png", "b.png", "--operations", "resize=2", named, *option)
+    assert (done.returncode, size(folder / "b.png")) == (0, ("PNG", 80, 60))
+    (folder / "large.png").write_bytes(images.png(9, 9) + bytes(200_000))
+    for operation, given, reason in (
+        (("watermark",), (), "text is missing"),
+        (("watermark",), (*option, "--text", "x"), "two watermarks"),
+        (("watermark",), ("--watermark-image", "none.png"), "none.png: No such file"),
+        (("watermark",), ("--watermark-image", "."), "Is a directory"),
+        (("watermark",), ("--watermark-image", "note.png"), "PNG or JPEG"),
+        (("watermark",), ("--watermark-image", "large.png"), "more than 131072 bytes"),
+        (("process",), ("--operations", named), "add --watermark-image logo.png"),
+        (("process",), ("--operations", "flip", *option), "no operation uses it"),
+    ):
+        done = command(*operation, "cat.png", "c.png", *given)
+        assert done.returncode == 2 and reason in done.stderr, done.stderr
+    (folder / "in").mkdir()
+    done = command("watch", "in", "out", "--once", "--operations", named)
+    assert done.returncode == 2 and "a watermark is a text" in done.stderr
+
+
 def test_missing_output_folder_is_created(folder: Path, command: Command) -> None:
     done = command("upscale", "cat.png", "dog.jpg", "-o", "new/out/")
     assert (done.returncode, done.stderr) == (0, "")
