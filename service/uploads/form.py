@@ -77,6 +77,7 @@ class FormBuilder:
         self.form = Form()
         self.shape = shape
         self.settings = settings
+        self.spare = 0  # files beside the pictures, which JSON names only at its end
         self._spool = spool
         self._file: IncomingFile | None = None
         self._free_space = free_space
@@ -113,7 +114,7 @@ class FormBuilder:
                 field_name, file_name, file, watermark_picture.FORMATS, self.settings
             )
             return
-        if self.shape.max_files == 1 and self.form.files:
+        if self.shape.max_files == 1 and len(self.form.files) > self.spare:
             raise BadRequest(f"one picture a request: {field_name[:40]!a} came twice", limit=1)
         self._check_count()
         accepted, file = self.shape.file_fields[field_name], self._spool.new_file()
@@ -198,7 +199,7 @@ class FormBuilder:
         return name == DELIVER_URL and self.shape.other_bodies
 
     def _check_count(self) -> None:
-        count = len(self.form.files) + len(self.form.urls) + 1
+        count = len(self.form.files) + len(self.form.urls) + 1 - self.spare
         what = "pictures or more came"
         check_limit(count, self.shape.max_files, what, "MAX_BATCH", BadRequest)
 

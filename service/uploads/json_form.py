@@ -16,7 +16,7 @@ from aiohttp import web
 from models.errors import BadParameter, BadRequest, TooLarge
 from models.operations import watermark_picture
 from models.operations.watermark import FIELD
-from service.http.request_body import MAX_FIELD_BYTES, Body, form_limit
+from service.http.request_body import MAX_FIELD_BYTES, Body, check_limit, form_limit
 from service.uploads.form import (
     DELIVER_URL,
     IMAGE_URL,
@@ -44,7 +44,7 @@ async def read_json_form(request: web.Request, builder: FormBuilder) -> None:
     limit, setting, beside = form_limit(shape.max_files, settings)
     # Base64 is a third longer, and its lines may end and its signs be escaped.
     body = Body(request, settings, limit, setting, beside + limit // 2 + settings.max_json_bytes)
-    pictures = Pictures(builder)
+    pictures, builder.spare = Pictures(builder), int(shape.watermark)
     reader = JsonReader(pictures, settings.max_json_bytes)
     async for data in builder.spooled(body):
         reader.take(data)
@@ -54,6 +54,9 @@ async def read_json_form(request: web.Request, builder: FormBuilder) -> None:
     given = document.pop(shape.file_field, None)
     second = document.pop(FIELD, None) if shape.watermark else None
     _arrange(builder, pictures, reader.marks, given, second)
+    builder.spare = 0
+    count = len(builder.form.files)
+    check_limit(count, shape.max_files, "pictures or more came", "MAX_BATCH", BadRequest)
     _name(builder.form, document.pop(FILENAME, None))
     repeated = shape.repeated | {IMAGE_URL, DELIVER_URL}
     for name, value in document.items():

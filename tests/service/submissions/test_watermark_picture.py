@@ -18,6 +18,7 @@ from PIL import Image
 from models.operations.watermark_picture import MAX_BYTES
 from models.settings import Settings
 from models.store import Store
+from service.app import create_app
 from tests.conftest import working
 from tests.service.submissions.test_submission_request import TWO, form
 from tests.service.uploads.test_incoming_file import refused
@@ -84,6 +85,21 @@ async def test_the_same_by_every_body_is_one_task(client: Any) -> None:
         "/process", data=sent(second=logo(21), operations=["grayscale", NAMED])
     )
     assert (await other.json())["task_id"] != task["task_id"]
+
+
+async def test_it_is_none_of_the_pictures(settings: Settings, aiohttp_client: Any) -> None:
+    """With it MAX_BATCH pictures pass, and no more; in JSON only the end says which it is."""
+    client = await aiohttp_client(create_app(settings.replace(max_batch=2)))
+    encoded = [base64.b64encode(data).decode() for _, data in TWO]
+    mark = base64.b64encode(LOGO).decode()
+    for pictures, files, status in ((encoded, TWO, 202), ([*encoded, mark], [*TWO, TWO[0]], 400)):
+        document = {"image": pictures, "watermark_image": mark}
+        assert (await client.post("/watermark", json=document)).status == status
+        assert (await client.post("/watermark", data=sent(files))).status == status
+    client = await aiohttp_client(create_app(settings.replace(max_batch=1)))
+    for listed, status in ((encoded[:1], 202), (encoded, 400)):
+        document = {"watermark_image": mark, "image": listed}
+        assert (await client.post("/watermark", json=document)).status == status
 
 
 async def test_a_long_one_in_json(client: Any) -> None:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from models import memory_estimate
 from models.errors import BadImage, BadParameter, TooManyPixels
 from models.images.inspect import ImageHeader
-from models.operations import Operation, parse
+from models.networks.catalogue import Catalogue
+from models.operations import Encoding, Operation, parse
 from models.operations.watermark import FIELD, Place, Watermark
 from models.operations.watermark_picture import MAX_PIXELS, check_header, resolve, sent_in
 from tests.support.icc_profiles import DISPLAY_P3, matrix_profile
 from tests.workers.operations import NO_NUMBERS, NO_VALUES, apply, bgr, document, refusal, tools
 from workers.imaging.picture import Picture, Samples
 from workers.operations import Tools
+from workers.pipeline import Limits, Pipeline
 
 SHA256 = "0123456789abcdef" * 4
 
@@ -160,6 +164,27 @@ def test_what_is_wrong_with_it_is_said() -> None:
         apply(flat(9, 9), mark(), replace(tools(), watermark=broken))
     with pytest.raises(BadParameter, match="its picture did not come"):
         apply(flat(9, 9), mark())
+
+
+def test_each_frame_of_an_animation_has_it(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (60, 40), colour) for colour in ("black", "#000080")]
+    source, second = tmp_path / "source.png", tmp_path / "logo.png"
+    frames[0].save(source, "PNG", save_all=True, append_images=frames[1:], duration=100)
+    Image.new("RGBA", (9, 9), (250, 0, 0, 128)).save(second)
+    pipeline = Pipeline(
+        [mark(share=20, place="center", opacity=100)],
+        Encoding("png", frames="all"),
+        Catalogue.read(None),
+        Limits(10**6, 10**6, 64),
+        lambda _: None,
+        watermark=second,
+    )
+    (made,) = pipeline.process(source, tmp_path, 10**6).results
+    with Image.open(made.path) as animation:
+        for number, blue in enumerate((0, 64)):
+            animation.seek(number)
+            pixel = animation.convert("RGB").getpixel((30, 20))
+            assert pixel == pytest.approx((125, 0, blue), abs=1.1)
 
 
 def test_memory_counts_it() -> None:
