@@ -22,12 +22,12 @@ class Trim(Operation):
     example: ClassVar[Mapping[str, str]] = {"padding": "4"}
 
     tolerance: int = Field(
-        10,
+        20,
         ge=0,
         le=255,
         description="How much a pixel of the border may differ from its colour, in each of red, "
-        "green, blue and opacity, in levels of 0 to 255 (also where samples have 16 bits). 10 "
-        "covers the noise of a JPEG; 0: not at all.",
+        "green, blue and opacity, in levels of 0 to 255 (also where samples have 16 bits). 20 "
+        "covers most of what a JPEG adds beside edges; 0: not at all.",
     )
     padding: int = Field(
         0,

@@ -180,8 +180,8 @@ class Trim(Operation):
     op: ClassVar[str] = "trim"
     tolerance: int | None = None
     """How much a pixel of the border may differ from its colour, in each of red, green, blue and
-    opacity, in levels of 0 to 255 (also where samples have 16 bits). 10 covers the noise of a JPEG;
-    0: not at all. Default: 10."""
+    opacity, in levels of 0 to 255 (also where samples have 16 bits). 20 covers most of what a JPEG
+    adds beside edges; 0: not at all. Default: 20."""
     padding: int | None = None
     """How many pixels of the border stay on each side; no more than there are. Default: 0."""
     colour: str | None = None

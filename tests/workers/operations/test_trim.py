@@ -94,8 +94,8 @@ def test_noise_of_a_jpeg_is_border(tmp_path: Path) -> None:
         file.paste(photo.convert("RGB").resize((64, 48)), (48, 40))  # at the corner of a block
     file.save(path, quality=60)
     left, top, right, bottom = find(codec.decode(path, 10**6), Trim()) or (0, 0, 0, 0)
-    # Up to a block of 16 pixels around it may be touched by what the photograph leaves there.
-    assert 32 <= left <= 48 and 32 <= top <= 40 and 112 <= right <= 128 and 88 <= bottom <= 96
+    # Beside its edges the JPEG changed the ground by more than the tolerance, for a few pixels.
+    assert 44 <= left <= 48 and 36 <= top <= 40 and 112 <= right <= 116 and 88 <= bottom <= 92
 
 
 def transparent_around(depth: type[np.uint8 | np.uint16], hidden: NDArray[np.uint8]) -> Picture:
@@ -125,7 +125,7 @@ def test_an_opaque_border_is_not_transparent() -> None:
     assert find(Picture(pixels, alpha), Trim()) == (10, 4, 15, 8)
     soft = transparent_around(np.uint8, np.zeros(3, np.uint8))
     assert soft.alpha is not None
-    soft.alpha[12, 2], soft.alpha[15, 15] = 11, 10
+    soft.alpha[12, 2], soft.alpha[15, 15] = 21, 20
     assert find(soft, Trim()) == (2, 5, 20, 13)
 
 
@@ -309,7 +309,7 @@ def test_a_rectangle_beyond_what_is_left_fails(tmp_path: Path) -> None:
 
 
 def test_documents_and_labels() -> None:
-    assert document("trim") == {"op": "trim", "tolerance": 10, "padding": 0, "colour": None}
+    assert document("trim") == {"op": "trim", "tolerance": 20, "padding": 0, "colour": None}
     assert document("trim", tolerance="0", padding=3, colour="white") == {
         "op": "trim",
         "tolerance": 0,
