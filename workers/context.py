@@ -36,7 +36,7 @@ class WorkerContext:
     ``reported``: it has sent a heartbeat. ``publishing_bytes``: of results that it is storing.
     ``leave``: called with the id of a job that this worker cannot do; it is not taken again.
     ``swept_to``: when the last of the waiting tasks was enqueued that its last sweep looked at.
-    ``webhook_due``: set when a webhook is due, so that the sender need not wait for its next poll.
+    ``email_due``, ``webhook_due``: set when one may be due, so that the sender looks at once.
     """
 
     name: str
@@ -60,6 +60,7 @@ class WorkerContext:
     reported: bool = False
     publishing_bytes: int = 0
     swept_to: datetime | None = None
+    email_due: asyncio.Event = field(default_factory=asyncio.Event)
     webhook_due: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:

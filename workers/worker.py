@@ -109,7 +109,11 @@ def create(
             ("programs", store.programs.refresh, REFRESH_SECONDS),
             ("heartbeat", lambda: report_heartbeat(worker, loop), HEARTBEAT_SECONDS),
             # These end only by an error, e.g. when the store is away while they start.
-            ("emails", lambda: send_emails(settings, store), _SENDER_RESTART_SECONDS),
+            (
+                "emails",
+                lambda: send_emails(settings, store, worker.email_due),
+                _SENDER_RESTART_SECONDS,
+            ),
             ("webhooks", lambda: send_webhooks(worker), _SENDER_RESTART_SECONDS),
             # Not an arq job, which would wait behind all tasks. A restarted worker catches up.
             (

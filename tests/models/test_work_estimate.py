@@ -194,7 +194,7 @@ async def test_prices_are_learned_from_finished_tasks(store: Store) -> None:
 
 async def test_self_tests_of_live_workers_are_the_first_prices(store: Store) -> None:
     for name, seconds in (("a", 2.5), ("b", 5.0), ("c", 5.0), ("untested", 0.0)):
-        await store.workers.report(name, status={"network_seconds": seconds})
+        await store.workers.report(name, status={"network_seconds": seconds}, first=True)
     prices = await store.measured_tasks.prices()
     assert (prices.factors, prices.usual, prices.usual_network) == ({}, 1.0, 20.0)
 

@@ -25,10 +25,15 @@ _MIN_WAITING_SECONDS = 5  # before the sweep looks for the job of a created task
 
 
 async def sweep_if_due(worker: WorkerContext) -> int:
-    """Sweep unless a worker has begun to within the interval; return as ``sweep_once``."""
+    """Sweep unless a worker has begun to within the interval; return as ``sweep_once``.
+
+    Who sweeps also looks at the outboxes: of many workers only one does so as often.
+    """
     interval = worker.settings.worker.sweep_interval_seconds
     if not await worker.store.periodic_lock.acquire(_LOCK, worker.name, interval):
         return 0
+    worker.email_due.set()
+    worker.webhook_due.set()
     return await sweep_once(worker)
 
 

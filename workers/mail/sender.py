@@ -63,9 +63,11 @@ CONTENT_BUILDERS: dict[EmailKind, Callable[[MailContext, Email], Awaitable[Email
 }
 
 
-async def send_emails(settings: Settings, store: Store) -> None:
-    """Send what is due until cancelled."""
-    await (await EmailSender.open(settings, store)).run()
+async def send_emails(settings: Settings, store: Store, due: asyncio.Event | None = None) -> None:
+    """Send what is due until cancelled; ``due``: see ``Sender``."""
+    sender = await EmailSender.open(settings, store)
+    sender.due = due or sender.due
+    await sender.run()
 
 
 class EmailSender(Sender[Email]):

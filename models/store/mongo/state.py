@@ -98,6 +98,8 @@ class PeriodicLock(Repository, collection="state"):
         if job not in self._created:  # by any program: else no claim finds it
             await upsert(self._collection, {"_id": job}, {"$setOnInsert": {"holder": ""}})
             self._created.add(job)
+        if not await self._lease.is_any_free({"_id": job}):
+            return False
         return await self._lease.claim({"_id": job}, holder, seconds) is not None
 
 

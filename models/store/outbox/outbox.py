@@ -57,6 +57,8 @@ class Outbox(Repository, Generic[Item]):
         }
         longest_due = [("due_at", ASCENDING)]
         query = {**self._due, **(conditions or {})}
+        if not await self._lease.is_any_free(query):
+            return None
         document = await self._lease.claim(query, token, seconds, change, longest_due)
         return self._model.model_validate(document) if document else None
 

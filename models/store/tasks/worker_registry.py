@@ -40,6 +40,11 @@ def capacity_pipeline() -> list[Document]:
 class WorkerRegistry(Repository, collection="workers"):
     """The collection ``workers``: {_id: worker, seen_at, engine, drain, status fields}."""
 
+    def __init__(self, database: AsyncIOMotorDatabase[Document], settings: Settings) -> None:
+        super().__init__(database, settings)
+        # A heartbeat that is lost with a server is followed by the next: it waits for no majority.
+        self._heartbeats = self._collection.with_options(write_concern=WriteConcern(w=1))
+
     async def report(
         self,
         worker: str,
@@ -59,7 +64,8 @@ class WorkerRegistry(Repository, collection="workers"):
         }
         if first:
             change["$unset"] = {"drain": ""}
-        return bool((await upsert(self._collection, {"_id": worker}, change)).get("drain"))
+        heartbeats = self._collection if first else self._heartbeats
+        return bool((await upsert(heartbeats, {"_id": worker}, change)).get("drain"))
 
     async def set_drain(self, worker: str, *, drain: bool) -> bool:
         """Ask ``worker`` to take no new tasks, or to take them again; False if unknown."""

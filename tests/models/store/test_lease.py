@@ -26,6 +26,24 @@ def lease(collection: Any) -> Lease:
     return Lease(collection, holder="lease.token", until="lease.until")
 
 
+async def test_a_poll_of_nothing_updates_nothing(collection: Any, lease: Lease) -> None:
+    assert not await lease.is_any_free({"_id": "a"})
+    await collection.insert_one({"_id": "a"})
+    assert await lease.is_any_free({"_id": "a"})
+    await lease.claim({"_id": "a"}, "t", 60)
+    assert not await lease.is_any_free({"_id": "a"})
+
+
+async def test_an_outbox_with_nothing_due_is_only_read(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def claim(*_: Any, **__: Any) -> Any:
+        raise AssertionError("an update")
+
+    monkeypatch.setattr(store.emails._lease, "claim", claim)
+    assert await store.emails.claim("t", 60) is None
+
+
 @pytest.mark.parametrize(
     "free", [{}, {"lease": None}, {"lease": {"token": "dead", "until": LONG_AGO}}]
 )

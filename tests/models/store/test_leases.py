@@ -234,9 +234,9 @@ async def test_newest_of_upload_reads_at_most_100_tasks(store: Store) -> None:
 
 async def test_worker_registry_counts_live_workers(store: Store, monkeypatch: Any) -> None:
     assert await store.workers.count_alive() == 0
-    await store.workers.report("a")
-    await store.workers.report("a")
-    await store.workers.report("b")
+    await store.workers.report("a", first=True)
+    await store.workers.report("a", first=True)
+    await store.workers.report("b", first=True)
     assert await store.workers.count_alive() == 2
     await store.workers.remove("a")
     assert await store.workers.count_alive() == 1
@@ -246,6 +246,6 @@ async def test_worker_registry_counts_live_workers(store: Store, monkeypatch: An
 
 async def test_worker_registry_counts_engines(store: Store) -> None:
     for worker, engine in (("a", "opencv 5"), ("b", "openvino 2026"), ("c", "openvino 2026")):
-        await store.workers.report(worker, engine)
-    await store.workers.report("d")
+        await store.workers.report(worker, engine, first=True)
+    await store.workers.report("d", first=True)
     assert await store.workers.engines() == {"opencv 5": 1, "openvino 2026": 2}

@@ -252,8 +252,8 @@ async def test_snapshot_from_mongodb(store: Store) -> None:
     await store.leases.claim(ids[1], worker="w", token="t", seconds=9, max_attempts=1, beside=2)
     await store.leases.extend(ids[1], "t", seconds=9, progress=40)
     await store.leases.claim(ids[4], worker="w", token="t", seconds=9, max_attempts=9)
-    await store.workers.report("w", status={"places": 3})
-    await store.workers.report("v")
+    await store.workers.report("w", status={"places": 3}, first=True)
+    await store.workers.report("v", first=True)
     seen = await store.fair_queue.snapshot(prices)
     assert seen.positions == {ids[2]: 0, ids[3]: 1}
     assert seen.ahead == [long, long]

@@ -60,7 +60,7 @@ async def test_without_redis_it_is_ready_and_accepts_uploads(
 ) -> None:
     changed = settings.replace(redis_url=f"redis://127.0.0.1:{free_port()}/0", rate_limits="on")
     client = await aiohttp_client(create_app(changed))
-    await client.app[STORE].workers.report("w")
+    await client.app[STORE].workers.report("w", first=True)
     response = await client.get("/readyz")
     assert (response.status, await response.json()) == (
         200,

@@ -43,7 +43,9 @@ async def test_only_what_nobody_can_do_for_an_hour_fails(
     worker = idle_worker(settings, store, redis, tmp_path)
     other = idle_worker(settings.replace(**others), store, redis, tmp_path)
     for name, each in (("w", worker), ("v", other)):
-        await store.workers.report(name, status={"abilities": each.abilities.model_dump()})
+        await store.workers.report(
+            name, status={"abilities": each.abilities.model_dump()}, first=True
+        )
     assert await fail_impossible(worker) == (status == "FAILURE")
     assert await fail_impossible(worker) == 0  # another has just looked
     task = await (await client.get(f"/tasks/{body['task_id']}")).json()
@@ -55,7 +57,7 @@ async def test_only_what_nobody_can_do_for_an_hour_fails(
 
 
 async def test_workers_of_older_versions_do_anything(store: Store) -> None:
-    await store.workers.report("old")
+    await store.workers.report("old", first=True)
     assert await store.workers.abilities() is None
 
 

@@ -141,6 +141,17 @@ async def test_sweep_looks_at_a_long_queue_part_by_part(
     await redis.aclose(close_connection_pool=True)
 
 
+async def test_who_sweeps_looks_at_the_outboxes(settings: Settings, store: Store) -> None:
+    redis = connect(settings.stores)
+    settings = settings.replace(sweep_interval_seconds=60)
+    first, second = (idle_worker(settings, store, redis, Path()) for _ in range(2))
+    for worker in (first, second):
+        await sweep_module.sweep_if_due(worker)
+    due = [(each.email_due.is_set(), each.webhook_due.is_set()) for each in (first, second)]
+    assert due == [(True, True), (False, False)]
+    await redis.aclose(close_connection_pool=True)
+
+
 async def test_task_of_a_silent_worker_is_reclaimed(
     send: Send, settings: Settings, store: Store
 ) -> None:
