@@ -29,7 +29,7 @@ class PendingWebhooks(Repository, collection="webhooks"):
 
     async def poll(self, pause: float) -> int:
         """Do the same for webhooks unchecked for ``pause`` seconds whose task has ended."""
-        limit = await self._server_now() - timedelta(seconds=pause)
+        limit = await self._now() - timedelta(seconds=pause)
         waiting = {"status": DeliveryStatus.WAITING, "looked_at": {"$lt": limit}}
         cursor = self._collection.find(waiting).sort("looked_at").limit(_MAX_WEBHOOKS)
         webhooks = await cursor.to_list(_MAX_WEBHOOKS)
