@@ -50,7 +50,8 @@ class FreeSpace:
         self._owner = owner
         self._folder = folder
         self._copies = {owner: copies, _MONGODB: _MONGODB_COPIES}
-        self._reusable = 0  # for results, within MongoDB's files
+        # For results, within MongoDB's files; asked for where room may be short.
+        self._reusable = alru_cache(ttl=_MEASUREMENT_SECONDS)(store.task_stats.reusable_bytes)
         self._disks = alru_cache(ttl=_MEASUREMENT_SECONDS)(self._measure)
         self.result_shares = alru_cache(ttl=_SHARES_SECONDS)(store.measured_tasks.result_shares)
 
@@ -97,8 +98,14 @@ class FreeSpace:
             if owner == _MONGODB:
                 wanted += others
                 data = wanted // _MONGODB_COPIES if left else wanted
-                wanted -= min(self._reusable, data)
-                wanted += 2 * left if self._reusable < data else left
+                if free < self._min_free_bytes + wanted + 2 * left:  # else it needs none
+                    try:
+                        reusable = await self._reusable()
+                    except StoreUnavailable:
+                        return
+                    wanted -= min(reusable, data)
+                    left *= 2 if reusable < data else 1
+                wanted += left
             need = self._min_free_bytes + wanted
             if free < need:
                 log.error("disk_full", disk=owner, free=free, limit=need, results=results)
@@ -123,5 +130,4 @@ class FreeSpace:
         storage = await self._stats.storage()
         if storage.disk is not None:
             disks[_MONGODB] = storage.disk[0]
-        self._reusable = storage.reusable_bytes
         return disks

@@ -107,10 +107,10 @@ class HealthProbe:
             asyncio.to_thread(shutil.disk_usage, tempfile.gettempdir()),
         )
         disks = [self._disk("spool", own.free, own.total)]
-        replica_set, storage, promised = found.answer if found else (None, None, 0)
+        replica_set, storage, reusable, promised = found.answer if found else (None, None, 0, 0)
         if storage and storage.disk:
             free, size = storage.disk
-            disks.insert(0, self._disk("mongodb", free, size, promised, storage.reusable_bytes))
+            disks.insert(0, self._disk("mongodb", free, size, promised, reusable))
         return {
             "mongodb": {
                 "up": mongo is not None,
@@ -129,10 +129,13 @@ class HealthProbe:
             "disks": disks,
         }
 
-    async def _mongodb(self) -> tuple[ReplicaSet, StorageStats, int]:
+    async def _mongodb(self) -> tuple[ReplicaSet, StorageStats, int, int]:
         store = self._store
         return await asyncio.gather(
-            store.health.replica_set(), store.task_stats.storage(), self._promised()
+            store.health.replica_set(),
+            store.task_stats.storage(),
+            store.task_stats.reusable_bytes(),
+            self._promised(),
         )
 
     async def _promised(self) -> int:

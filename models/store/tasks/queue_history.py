@@ -41,15 +41,10 @@ _RESULT_CHUNKS = "results.chunks"
 
 @dataclass(frozen=True)
 class StorageStats:
-    """Sizes in bytes; ``disk`` is (free, size) of the file system, None if unknown.
-
-    ``reusable_bytes``: within the file of the results' data, left by deleted ones: MongoDB writes
-    there before the file grows, and does not give it back to the file system.
-    """
+    """Sizes in bytes; ``disk`` is (free, size) of the file system, None if unknown."""
 
     data_bytes: int
     disk: tuple[int, int] | None
-    reusable_bytes: int = 0
 
 
 class TaskStats(Repository):
@@ -91,16 +86,21 @@ class TaskStats(Repository):
         )
 
     async def storage(self) -> StorageStats:
-        reply, results = await asyncio.gather(
-            self._database.command("dbStats", maxTimeMS=self._limit_ms),
-            self._database.command("collStats", _RESULT_CHUNKS, maxTimeMS=self._limit_ms),
-        )
+        reply = await self._database.command("dbStats", maxTimeMS=self._limit_ms)
         data = int(reply.get("storageSize", 0) + reply.get("indexSize", 0))
         if "fsTotalSize" not in reply or "fsUsedSize" not in reply:
             return StorageStats(data, None)
         size = int(reply["fsTotalSize"])
         disk = size - int(reply["fsUsedSize"]), size
-        return StorageStats(data, disk, int(results.get("freeStorageSize", 0)))
+        return StorageStats(data, disk)
+
+    async def reusable_bytes(self) -> int:
+        """Return the room within the file of the results' data, left by deleted ones.
+
+        MongoDB writes there before the file grows, and does not give it back to the file system.
+        """
+        stats = await self._database.command("collStats", _RESULT_CHUNKS, maxTimeMS=self._limit_ms)
+        return int(stats.get("freeStorageSize", 0))
 
     async def _first(self, pipeline: list[dict[str, Any]]) -> dict[str, Any]:
         documents = await self._tasks.aggregate(pipeline, maxTimeMS=self._limit_ms).to_list(1)

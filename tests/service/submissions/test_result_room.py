@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from typing import Any
+from unittest.mock import AsyncMock
 
 import aiohttp
 import pytest
@@ -32,7 +33,7 @@ def set_free(client: Client, reusable: int = 0, **disks: int) -> None:
 
     app: Any = client.app
     app[DISK_SPACE].free_space._disks = measured
-    app[DISK_SPACE].free_space._reusable = reusable
+    app[DISK_SPACE].free_space._reusable = AsyncMock(return_value=reusable)
 
 
 async def resize(client: Client, factor: float, seed: int = 0) -> Any:
@@ -130,7 +131,7 @@ async def test_space_of_deleted_results_is_room(
     assert (await resize(client, 10, seed=1)).status == 202
     set_free(client, the_service=10 * kept, MongoDB=kept - 1, reusable=3_000_000)
     assert (await resize(client, 10, seed=2)).status == 503
-    assert (await store.task_stats.storage()).reusable_bytes >= 0
+    assert await store.task_stats.reusable_bytes() >= 0
 
 
 async def test_prediction_learns_from_results(settings: Settings, store: Store) -> None:
