@@ -19,8 +19,8 @@ log = structlog.get_logger()
 
 _POLL_SECONDS = 0.2  # between two attempts to reach Redis while it is away
 _MAX_LEFT = 100_000  # jobs that this worker leaves to others: 10 MB
-_FIRST_IDS = 100  # that are read of the queue: most start at once what is first
-_MORE_IDS = 2000  # read at a time behind them, while this worker may take none of those before
+_FIRST_IDS = 10  # that are read of the queue: most start at once what is first
+_MOST_IDS = 2000  # read at a time behind them, while this worker may take none of those before
 _MAX_IDLE_SECONDS = 10.0  # then the queue is read without a message: Redis does not keep them
 
 
@@ -50,6 +50,7 @@ class DarkroomWorker(Worker):
         self._read_on = False  # whether one behind them could be started
         self._woken = asyncio.Event()
         self._unread = True  # whether the queue may hold what the last read did not take
+        self._heard = False  # whether a message came since the last read began
         self._took_all = False  # whether a read has taken all that it found
         self._stopping: asyncio.Task[None] | None = None
         self._redis_away = False
@@ -80,7 +81,7 @@ class DarkroomWorker(Worker):
 
     def _wake(self) -> None:
         """Let the queue be read: it may hold what this worker has not seen."""
-        self._unread = True
+        self._unread = self._heard = True
         self._woken.set()
 
     def store_results(self, job_id: str) -> None:
@@ -160,15 +161,16 @@ class DarkroomWorker(Worker):
         One that moves up meanwhile may be passed over: until the next message, ten seconds at most.
         """
         self._queue_read_offset, self.queue_read_limit = 0, _FIRST_IDS
-        self._unread = self._took_all = False  # a message from here on is of what it may not see
+        self._unread = True  # a place that becomes free meanwhile is looked at afterwards
+        self._heard = self._took_all = False
         while True:
             self._passed, self._read_on = 0, False
             await super()._poll_iteration()  # arq reads by these two, and calls ``start_jobs``
             if not self._read_on:
-                self._unread |= not self._took_all
+                self._unread = self._heard or not self._took_all
                 return
             self._queue_read_offset += self._passed
-            self.queue_read_limit = _MORE_IDS
+            self.queue_read_limit = min(10 * self.queue_read_limit, _MOST_IDS)
 
     def _release_sem_dec_counter_on_complete(self) -> None:
         super()._release_sem_dec_counter_on_complete()

@@ -125,7 +125,7 @@ async def test_a_message_without_a_job_wakes_every_kind(start: Start) -> None:
 
 
 async def test_an_empty_queue_is_not_read_again_for_a_free_place(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: Start, taken: Counter[str]
 ) -> None:
     worker = start()
     await enqueue(worker, "a", "b")
@@ -136,6 +136,7 @@ async def test_an_empty_queue_is_not_read_again_for_a_free_place(
         assert worker._woken.is_set() is woken
         await worker._read_queue()
     assert {*worker.tasks} == {"a:0", "b:0"}
+    await wait_until(lambda: taken["a"] and taken["b"])
     await enqueue(worker, "c")
     worker._hear(b"")
     assert worker._woken.is_set()
@@ -144,6 +145,27 @@ async def test_an_empty_queue_is_not_read_again_for_a_free_place(
     worker._woken.clear()
     worker.store_results("b:0")
     assert worker._woken.is_set()
+
+
+async def test_a_place_that_becomes_free_during_a_read_is_used(
+    start: Start, taken: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker = start()
+    await enqueue(worker, "a", "b", "c")
+    await worker._read_queue()
+    take = worker._start_job
+
+    async def during(job_id: str) -> None:
+        await take(job_id)
+        worker._woken.clear()
+        worker.store_results(job_id)  # as of a task that is quick: the next may start
+
+    monkeypatch.setattr(worker, "_start_job", during)
+    worker.store_results("a:0")
+    await worker._read_queue()
+    woken = worker._woken.is_set()
+    await wait_until(lambda: all(taken[name] for name in "abc"))
+    assert woken
 
 
 async def test_a_message_during_a_read_is_not_lost(
