@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from models.settings import Settings
 from models.store import Store
@@ -25,17 +26,23 @@ from tests.support.task_factory import finish
 pytestmark = pytest.mark.skipif(find_program("nginx") is None, reason="no nginx on this machine")
 
 
-def _configuration(folder: Path, port: int, service: int) -> str:
-    (shown,) = (
-        block.text
-        for block in blocks(ROOT / "docs" / "deployment.md")
-        if block.language == "nginx" and "proxy_cache_path" in block.text
+def _configuration(folder: Path, port: int, *services: int) -> str:
+    """Return what the page shows, with the addresses of here; of two services with an upstream."""
+    upstream, shown = (
+        block.text for block in blocks(ROOT / "docs" / "deployment.md") if block.language == "nginx"
     )
-    for documented, here in {
+    changes = {
         "/var/cache/nginx/darkroom": str(folder / "cache"),
         "listen 443 ssl": f"listen 127.0.0.1:{port}",
-        "127.0.0.1:8080": f"127.0.0.1:{service}",
-    }.items():
+        "127.0.0.1:8080": f"127.0.0.1:{services[0]}",
+    }
+    if len(services) == 2:
+        shown = upstream + shown
+        changes |= {
+            f"service{number}:8080": f"127.0.0.1:{service}"
+            for number, service in enumerate(services, 1)
+        } | {"127.0.0.1:8080": "darkroom"}
+    for documented, here in changes.items():
         assert documented in shown
         shown = shown.replace(documented, here)
     temporary = "".join(
@@ -50,10 +57,10 @@ def _configuration(folder: Path, port: int, service: int) -> str:
 
 
 @asynccontextmanager
-async def behind_nginx(folder: Path, service: int) -> AsyncIterator[aiohttp.ClientSession]:
-    """Run nginx before the service on that port; give a client of nginx."""
+async def behind_nginx(folder: Path, *services: int) -> AsyncIterator[aiohttp.ClientSession]:
+    """Run nginx before one service or two on these ports; give a client of nginx."""
     port = free_port()
-    (folder / "nginx.conf").write_text(_configuration(folder, port, service))
+    (folder / "nginx.conf").write_text(_configuration(folder, port, *services))
     options = ("-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log"))
     process = await asyncio.create_subprocess_exec(program("nginx"), *options)
     url = f"http://127.0.0.1:{port}"
@@ -130,3 +137,31 @@ async def test_results_of_keys_are_never_cached(
                 response, _ = await _get(session, asked, **headers)
                 assert (response.status, response.headers["X-Cache-Status"]) == (200, "MISS")
         assert (await _get(session, path))[0].status == 401
+
+
+async def test_one_of_two_services_stops(
+    settings: Settings, aiohttp_client: Any, tmp_path: Path
+) -> None:
+    """Both are asked in turn; while one is away no request fails."""
+    chosen = settings.replace(proxies=1, public_url="https://pictures.example.org")
+    answered: list[web.Application] = []
+
+    async def count(request: web.Request, _: web.StreamResponse) -> None:
+        answered.append(request.app)
+
+    apps = [create_app(chosen) for _ in range(2)]
+    for app in apps:
+        app.on_response_prepare.append(count)
+    one, other = [await aiohttp_client(app) for app in apps]
+    async with behind_nginx(tmp_path, one.port, other.port) as session:
+        async with session.post("/upscale", data=images.form(images.png(), "cat.png")) as response:
+            assert response.status == 202
+            path = f"/tasks/{(await response.json())['task_id']}"
+        assert [(await _get(session, path))[0].status for _ in range(4)] == [200] * 4
+        assert {*answered} == {*apps}
+        await one.close()
+        for seed in range(4):
+            form = images.form(images.png(seed=seed + 1), "dog.png")
+            async with session.post("/upscale", data=form) as response:
+                assert response.status == 202
+            assert (await _get(session, path))[0].status == 200
