@@ -19,7 +19,7 @@ LABEL org.opencontainers.image.title="Darkroom" \
 
 ENV PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
-    PATH=/opt/packages/bin:/usr/local/bin:/usr/bin:/bin \
+    PATH=/opt/packages/bin:$PATH \
     HOST=0.0.0.0 \
     PORT=8080 \
     DATA_DIR=/home/darkroom/data \

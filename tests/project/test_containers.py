@@ -210,6 +210,8 @@ def test_dockerfile() -> None:
     environment = dict(re.findall(r"(\w+)=(\S+)", values["ENV"]))
     ours = {name for name in environment if not name.startswith("PYTHON")}
     assert ours - {"TMPDIR", "PATH"} <= SETTING_NAMES
+    # The base image's stay: useradd is in /usr/sbin.
+    assert environment["PATH"] == "/opt/packages/bin:$PATH"
     assert environment["DATA_DIR"] == DATA_DIR
     assert environment["TMPDIR"].startswith(f"{DATA_DIR}/")
     (user,) = re.findall(r"useradd (.*?) &&", " ".join(values["RUN_1"].split()))
