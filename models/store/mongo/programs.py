@@ -56,8 +56,16 @@ class Programs(Repository, collection="state"):
 
     async def refresh(self) -> bool:
         """Record that this program still runs; False, and nothing is recorded, if others differ."""
-        me = {"name": self._name, "settings": self._shared}
-        change = {"$concatArrays": [self._others, [{"$mergeObjects": [{"$literal": me}, _SEEN]}]]}
+        name = {"$literal": self._name}
+        me = {
+            "$mergeObjects": [{"$literal": {"name": self._name, "settings": self._shared}}, _SEEN]
+        }
+        # In its place: MongoDB then replicates one time, and not the list, which may be long.
+        mine = {"$eq": ["$$this.name", name]}
+        kept = {"$filter": {"input": "$running", "cond": {"$or": [mine, _ALIVE]}}}
+        renewed = {"$map": {"input": kept, "in": {"$cond": [mine, me, "$$this"]}}}
+        added = {"$concatArrays": [self._others, [me]]}
+        change = {"$cond": [{"$in": [name, "$running.name"]}, renewed, added]}
         query = {"_id": "programs", "$expr": {"$eq": [self._that_differ, []]}}
         done = await self._collection.update_one(query, [{"$set": {"running": change}}])
         return done.matched_count == 1
@@ -76,9 +84,8 @@ class Programs(Repository, collection="state"):
     @property
     def _others(self) -> Document:
         """The expression for the other programs that are alive."""
-        alive = {"$gt": ["$$this.seen_at", now_plus(-ALIVE_SECONDS)]}
         other = {"$ne": ["$$this.name", {"$literal": self._name}]}
-        return {"$filter": {"input": "$running", "cond": {"$and": [alive, other]}}}
+        return {"$filter": {"input": "$running", "cond": {"$and": [_ALIVE, other]}}}
 
     @property
     def _that_differ(self) -> Document:
@@ -92,6 +99,7 @@ class Programs(Repository, collection="state"):
 
 
 _SEEN: Document = {"seen_at": "$$NOW"}
+_ALIVE: Document = {"$gt": ["$$this.seen_at", now_plus(-ALIVE_SECONDS)]}
 
 
 def _refusal(database: str, here: SharedSettings, others: Iterable[Document]) -> str:

@@ -62,6 +62,8 @@ async def test_programs_that_agree_run_beside_each_other(store: Store, program: 
     for number in range(3):
         assert await program(f"worker {number}", values()).refresh()
     assert await seen(store) == [me, "worker 0", "worker 1", "worker 2"]
+    await store.programs.refresh()
+    assert await seen(store) == [me, "worker 0", "worker 1", "worker 2"]  # in its place
     await store.programs.leave()
     assert await seen(store) == ["worker 0", "worker 1", "worker 2"]
     await age(store, programs.ALIVE_SECONDS + 1)
