@@ -17,13 +17,13 @@ from typing import Any
 from models.settings import FIELDS
 from standalone.embedded_stores import free_port
 from tests.support import images
-from tests.support.paths import ROOT
+from tests.support.paths import ROOT, node
 
 RUN_LANGUAGES = frozenset({"sh", "console", "python"})
 """Languages of blocks that run; in ``console`` a line with ``$ `` is a command, then its output."""
 _PROGRAMS = {
     "python": (".py", ".venv/bin/python"),
-    "js": (".mjs", "node --experimental-eventsource --no-warnings"),
+    "js": (".mjs", f"{node()} --experimental-eventsource --no-warnings"),
     "go": (".go", "go run"),
     "php": (".php", "php"),
 }

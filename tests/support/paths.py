@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import sys
@@ -26,3 +27,10 @@ def program(name: str) -> str:
     found = find_program(name)
     assert found, f"{name} is missing; make test installs it (standalone/setup.sh)"
     return found
+
+
+def node() -> str:
+    """Return the path of the Node that Playwright brings: a machine's own may be too old."""
+    found = importlib.util.find_spec("playwright")
+    assert found is not None and found.origin is not None
+    return str(Path(found.origin).parent / "driver" / "node")

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support import images
+from tests.support.paths import node
 
 HERE = Path(__file__).parent / "typescript"
 INSTALLED = Path(sys.prefix) / "typescript" / "node_modules"
@@ -20,10 +21,8 @@ INSTALLED = Path(sys.prefix) / "typescript" / "node_modules"
 
 async def _node(folder: Path, program: str, *arguments: str) -> str:
     """Run a script in the Node that Playwright brings; return what it printed."""
-    from playwright._impl._driver import compute_driver_executable
-
     process = await asyncio.create_subprocess_exec(
-        compute_driver_executable()[0],
+        node(),
         program,
         *arguments,
         cwd=folder,
