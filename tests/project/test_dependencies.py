@@ -108,6 +108,27 @@ def test_every_install_requires_hashes() -> None:
 
 
 @pytest.mark.integration
+def test_the_image_has_a_wheel_of_each_package_for_arm64(tmp_path: Path) -> None:
+    """By the command of docs/deployment.md, which asks the package index."""
+    page = (ROOT / "docs" / "deployment.md").read_text()
+    shown = page.partition("$ .venv/bin/python -m uv pip install --dry-run ")[2].partition("```")[0]
+    options, _, would = shown.strip().replace("\\\n", " ").partition("\n")
+    options = options.replace("locks/", f"{ROOT}/locks/")
+    done = subprocess.run(
+        [sys.executable, "-m", "uv", "pip", "install", "--dry-run", *options.split()],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
+    )
+    if "Failed to fetch" in done.stderr:
+        pytest.skip(f"the package index is not reached: {done.stderr[-200:]}")
+    assert done.returncode == 0, done.stderr
+    assert would in done.stderr.splitlines()
+
+
+@pytest.mark.integration
 def test_a_changed_file_is_not_installed(tmp_path: Path) -> None:
     """pip refuses a wheel with the locked name and version but other bytes."""
     wheel = tmp_path / "motor-3.7.1-py3-none-any.whl"
