@@ -16,6 +16,7 @@ from models.cli import check
 from models.settings import Settings
 from models.store import Store
 from models.store.files.gridfs import CHUNK_BYTES
+from service.app import create_app
 from tests.conftest import working
 from tests.support import images
 from tests.support.command import Done, run_main
@@ -233,11 +234,12 @@ async def test_check_reads_all_pages(
 
 
 async def test_check_finds_nothing_under_load(
-    client: Any, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    aiohttp_client: Any, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Submissions, results, deletions and retention run at once; DELETE_GRACE_SECONDS protects."""
     monkeypatch.setattr("workers.background.housekeeping._MAX_PAUSE_SECONDS", 0.05)
     busy = settings.replace(result_ttl=1, original_ttl=1)
+    client = await aiohttp_client(create_app(busy))
     finished = asyncio.Event()
 
     async def use() -> None:
