@@ -88,7 +88,7 @@ async def test_results_wait_before_uploads_are_refused(
         event = next(each for each in logs if each["event"] == "task_put_aside")
         assert kept + 2 * WRITES < event["limit"] < kept + 2 * WRITES + 99_999
         # MongoDB's files need not grow for it; the journal takes some bytes in any case.
-        worker.free_space._reusable = AsyncMock(return_value=99_999)  # type: ignore[assignment]
+        worker.free_space._reusable = AsyncMock(return_value=99_999)
         await wait_until(_ended(store, task_id))
         task = await store.tasks.get(task_id)
         assert task is not None and task.status == "SUCCESS" and task.attempts == 1
@@ -136,7 +136,7 @@ async def test_reused_space_still_takes_journal(
 ) -> None:
     kept = settings.uploads.min_free_disk_bytes
     space = FreeSpace(settings.uploads, store, "the worker", tmp_path)
-    space._reusable = AsyncMock(return_value=10**9)  # type: ignore[assignment]
+    space._reusable = AsyncMock(return_value=10**9)
     for missing in (0, 1):
 
         async def measured(free: int = kept + WRITES + 2 * 3000 - missing) -> dict[str, int]:
