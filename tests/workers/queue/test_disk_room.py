@@ -45,6 +45,7 @@ async def test_task_without_room_is_put_aside_and_done_later(
     async with working(settings) as arq:
         worker = await started_worker(arq)
         worker.free_space._disks = measured  # type: ignore[assignment]
+        worker.free_space._reusable = AsyncMock(return_value=0)  # databases are used again
         with structlog.testing.capture_logs() as logs:
             large = images.form(images.png(), "large.png", operations="resize=10")
             task_id = (await (await client.post("/process", data=large)).json())["task_id"]
@@ -80,6 +81,7 @@ async def test_results_wait_before_uploads_are_refused(
     async with working(settings) as arq:
         worker = await started_worker(arq)
         worker.free_space._disks = measured  # type: ignore[assignment]
+        worker.free_space._reusable = AsyncMock(return_value=0)  # databases are used again
         with structlog.testing.capture_logs() as logs:
             sent = await client.post("/grayscale", data=images.form(images.png(), "a.png"))
             assert sent.status == 202
@@ -112,6 +114,7 @@ async def test_result_larger_than_predicted_is_not_stored(
         worker = await started_worker(arq)
         before = worker.free_space._disks
         worker.free_space._disks = measured  # type: ignore[assignment]
+        worker.free_space._reusable = AsyncMock(return_value=0)  # databases are used again
         worker.free_space.predict = predicted  # type: ignore[assignment]
         with structlog.testing.capture_logs() as logs:
             task_id = (await (await send()).json())["task_id"]
