@@ -325,7 +325,8 @@ async def test_touch_on_a_phone(darkroom: StandaloneProcess, browser: Browser) -
     await touch(corner, [(0, 0), (-30, -30), (-60, -60)])
     await expect(step.get_by_label("Width")).to_have_value(re.compile("^2[0-9]{2}$"))
     await step.get_by_label("Operation").select_option("upscale")
-    await page.locator("#start").tap()
+    # Chromium drops a tap that comes too soon after a finger that moved: clicks instead.
+    await page.locator("#start").click()
     await ended(page, "done", 2)
     stage = card(page, "phone.png").locator(".stage:not(.loading)")
     await stage.scroll_into_view_if_needed()
@@ -337,7 +338,6 @@ async def test_touch_on_a_phone(darkroom: StandaloneProcess, browser: Browser) -
     assert after == [100, before[1] - 40]  # the finger moves the picture
     await touch(stage, [(-30, 60), (-50, 60), (-60, 60)], [(30, 60), (50, 60), (60, 60)])
     assert (await stage.evaluate(_PLACE))[0] == 200
-    # Chromium drops a tap that comes too soon after a finger that moved: clicks instead.
     await page.get_by_role("button", name="Large view: phone.png").click()
     dialog = page.get_by_role("dialog")
     await dialog.get_by_role("button", name="Fit").tap()

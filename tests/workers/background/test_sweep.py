@@ -115,6 +115,7 @@ async def test_sweep_looks_at_a_long_queue_part_by_part(
     monkeypatch.setattr(leases_module, "_MAX_NEXT", 2)
     for module in (leases_module, sweep_module):
         monkeypatch.setattr(module, "MAX_SWEPT", 4)
+    settings = settings.replace(sweep_interval_seconds=60)
     redis = connect(settings.stores)
     worker = idle_worker(settings, store, redis, Path())
     assert await sweep_module.sweep_if_due(worker) == 0
