@@ -106,6 +106,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StandaloneP
             lambda s: (
                 s.sum("darkroom_attempts_total") == 8
                 and s.sum("darkroom_child_processes", state="idle") == 2
+                and len(s.by("worker", "darkroom_event_loop_lag_seconds_count")) == 3
                 and s.sum("darkroom_request_duration_seconds_count", route="/metrics") >= 1
             ),
             "all snapshots received",
@@ -202,7 +203,8 @@ def test_gauges_of_stores_and_machines(busy: tuple[StandaloneProcess, Scraped]) 
     assert seen.by("state", "darkroom_child_processes") == {"idle": 2}
     assert set(seen.by("place", "darkroom_disk_free_bytes")) == {"mongodb", "spool", "scratch"}
     ages = seen.by("worker", "darkroom_snapshot_age_seconds")
-    assert ages.keys() == seen.by("worker", "darkroom_attempts_total").keys()
+    # One worker may have made all attempts: tasks come one at a time, and the first one takes them.
+    assert ages.keys() >= seen.by("worker", "darkroom_attempts_total").keys()
     assert len(ages) == 2
     started = [s.value for s in seen.of("darkroom_start_time_seconds")]
     assert len(started) == 3 and all(0 < time.time() - at < 3600 for at in started)
