@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 MAX_RETRY_SECONDS = 3600.0
 """The longest pause between two attempts, even if the receiver asks for more."""
-_UNASKED = 5  # times SWEEP_INTERVAL_SECONDS: who sweeps sets ``due``; others help with many items
+_POLL_SWEEPS = 5  # intervals of the sweep between two polls: the worker that sweeps sets ``due``
 _MAX_CRASHES = 5  # attempts that end with a crash or an unexpected error: the item is to blame
 
 _SHUTDOWN_GRACE_SECONDS = 5.0  # so that a receiver that is accepting an item does not get it twice
@@ -67,7 +67,7 @@ class Sender(ABC, Generic[Item]):
         self.due = asyncio.Event()
         self._outbox = outbox
         self._lease_seconds = settings.lease_seconds
-        self._poll_seconds = _UNASKED * settings.sweep_interval_seconds
+        self._poll_seconds = _POLL_SWEEPS * settings.sweep_interval_seconds
         self._concurrency = concurrency
 
     @abstractmethod

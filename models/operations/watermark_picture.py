@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from models.errors import BadParameter, TooManyPixels
+from models.errors import BadParameter, TooLarge, TooManyPixels
 from models.images.inspect import ACCEPTED_FORMATS, ImageHeader
 from models.operations.spec import Operation
 from models.operations.watermark import FIELD, Watermark
@@ -30,7 +30,7 @@ def resolve(operations: Sequence[Operation], sha256: str | None) -> list[Operati
     """Return ``operations`` with the SHA-256 of the file that was sent; None: none was.
 
     Raises:
-        BadParameter: a file lacks, is not used, or is not the one that an operation names.
+        BadParameter: no file came, no operation uses it, or one names another.
     """
     named = sent_in(operations)
     if sha256 is None:
@@ -58,6 +58,21 @@ def resolve(operations: Sequence[Operation], sha256: str | None) -> list[Operati
         each.model_copy(update=update) if isinstance(each, Watermark) and each.picture else each
         for each in operations
     ]
+
+
+def check_bytes(size: int) -> None:
+    """Return if a file of ``size`` bytes is short enough.
+
+    Raises:
+        TooLarge: it is not.
+    """
+    if size > MAX_BYTES:
+        raise TooLarge(
+            f"{FIELD} has more than {MAX_BYTES} bytes: a watermark is drawn small, so that a "
+            "smaller one will do",
+            limit=MAX_BYTES,
+            measured=size,
+        )
 
 
 def check_header(header: ImageHeader) -> None:

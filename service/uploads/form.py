@@ -212,13 +212,7 @@ def check_watermark(file: IncomingFile) -> None:
     """
     if file.error is not None:
         raise type(file.error)(f"{FIELD}: {file.error.detail}", **file.error.facts)
-    if file.size > watermark_picture.MAX_BYTES:
-        raise TooLarge(
-            f"{FIELD} has more than {watermark_picture.MAX_BYTES} bytes: a watermark is drawn "
-            "small, so that a smaller one will do",
-            limit=watermark_picture.MAX_BYTES,
-            measured=file.size,
-        )
+    watermark_picture.check_bytes(file.size)
 
 
 def check_field(name: str, known: tuple[str, ...] | None) -> None:

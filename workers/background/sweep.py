@@ -27,7 +27,7 @@ _MIN_WAITING_SECONDS = 5  # before the sweep looks for the job of a created task
 async def sweep_if_due(worker: WorkerContext) -> int:
     """Sweep unless a worker has begun to within the interval; return as ``sweep_once``.
 
-    Who sweeps also looks at the outboxes: of many workers only one does so as often.
+    The worker that sweeps also looks at the outboxes; the others do so less often.
     """
     interval = worker.settings.worker.sweep_interval_seconds
     if not await worker.store.periodic_lock.acquire(_LOCK, worker.name, interval):

@@ -7,7 +7,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
-from models.errors import BadParameter, TooLarge
+from models.errors import BadParameter
 from models.images.inspect import inspect
 from models.operations import Operation, watermark_picture
 from models.operations.watermark import FIELD
@@ -19,7 +19,7 @@ def resolve(operations: Sequence[Operation], path: Path | None) -> list[Operatio
     """Return ``operations`` with the SHA-256 of the file at ``path``; None: there is none.
 
     Raises:
-        BadParameter: it is needed and lacks, or the other way round; or it cannot be read.
+        BadParameter: it is needed and not given, given and not needed, or cannot be read.
         AppError: it is no PNG or JPEG, is broken, or too large.
     """
     if path is None:
@@ -31,11 +31,7 @@ def resolve(operations: Sequence[Operation], path: Path | None) -> list[Operatio
             if not stat.S_ISREG(path.stat().st_mode):
                 raise BadParameter(f"{OPTION} {path}: not a regular file")
             data = file.read(watermark_picture.MAX_BYTES + 1)
-            if len(data) > watermark_picture.MAX_BYTES:
-                raise TooLarge(
-                    f"{OPTION} {path}: more than {watermark_picture.MAX_BYTES} bytes; a watermark "
-                    "is drawn small, so that a smaller one will do"
-                )
+            watermark_picture.check_bytes(len(data))
             watermark_picture.check_header(inspect(file, watermark_picture.FORMATS))
     except OSError as error:
         raise BadParameter(f"{OPTION} {path}: {error.strerror}") from None

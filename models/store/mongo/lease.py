@@ -41,8 +41,8 @@ class Lease:
     async def is_any_free(self, query: Document) -> bool:
         """Return whether a document of ``query`` is free.
 
-        Who polls asks this first: an update that finds nothing still waits for a majority and its
-        journal.
+        A caller that polls asks this first: an update that finds nothing still waits for a majority
+        and its journal.
         """
         free = {**query, **self.expired}
         return await self._collection.find_one(free, {"_id": 1}) is not None
