@@ -45,6 +45,7 @@ ErrorCode = Literal[
     "bad_image",
     "bad_output",
     "bad_parameter",
+    "too_large",
     "too_many_pixels",
     "too_much_memory",
     "unsupported_format",
