@@ -210,7 +210,7 @@ async def test_settings_of_programs_elsewhere_end_the_start(
     await store.programs.join("worker", {"RESULT_TTL": ["60"], "SECRET_KEY": ["another"]})
     starting = asyncio.create_task(check_database(settings))
     while not starting.done():
-        await store.programs.refresh()
+        await store.programs._record()
         await asyncio.sleep(0.01)
     with pytest.raises(BadSettings, match="SECRET_KEY differs from that of the worker .*; RESULT_"):
         await starting

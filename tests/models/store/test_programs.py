@@ -44,9 +44,14 @@ async def program(store: Store, settings: Settings) -> Any:
     return make
 
 
-async def seen(store: Store) -> list[str]:
+async def entries(store: Store) -> list[dict[str, Any]]:
     document = await store._database["state"].find_one({"_id": "programs"})
-    return [each["name"] for each in (document or {}).get("running", [])]
+    return list((document or {}).get("running", []))
+
+
+async def seen(store: Store) -> list[tuple[str, int]]:
+    """Return who renewed each entry last, and for how many programs it stands."""
+    return [(each["name"], each["programs"]) for each in await entries(store)]
 
 
 async def age(store: Store, seconds: float) -> None:
@@ -56,19 +61,46 @@ async def age(store: Store, seconds: float) -> None:
     await store._database["state"].update_one({"_id": "programs"}, [{"$set": {"running": aged}}])
 
 
-async def test_programs_that_agree_run_beside_each_other(store: Store, program: Any) -> None:
+async def test_programs_that_agree_are_one_entry(store: Store, program: Any) -> None:
     await store.programs.join("service", values(worker=False))
-    (me,) = await seen(store)
-    for number in range(3):
-        assert await program(f"worker {number}", values()).refresh()
-    assert await seen(store) == [me, "worker 0", "worker 1", "worker 2"]
-    await store.programs.refresh()
-    assert await seen(store) == [me, "worker 0", "worker 1", "worker 2"]  # in its place
+    ((me, _),) = await seen(store)
+    workers = [program(f"worker {number}", values()) for number in range(3)]
+    for each in workers:
+        assert await each._record(joining=1)
+    assert await seen(store) == [(me, 1), ("worker 2", 3)]
+    await workers[0].leave()
+    assert await seen(store) == [(me, 1), ("worker 2", 2)]
     await store.programs.leave()
-    assert await seen(store) == ["worker 0", "worker 1", "worker 2"]
+    await workers[1].leave()
+    await workers[2].leave()
+    assert await seen(store) == []
+
+
+async def test_one_of_many_writes_and_it_keeps_all_alive(store: Store, program: Any) -> None:
+    workers = [program(f"worker {number}", values()) for number in range(9)]
+    for each in workers:
+        await each._record(joining=1)
+    before = await entries(store)
+    for each in workers:
+        await each.refresh()
+    assert await entries(store) == before
+    await age(store, programs.REFRESH_SECONDS + 1)
+    for each in workers:
+        await each.refresh()
+    assert await seen(store) == [("worker 0", 9)]
+
+
+async def test_those_that_died_are_forgotten(store: Store, program: Any) -> None:
+    for number in range(3):
+        await program(f"worker {number}", values())._record(joining=1)
     await age(store, programs.ALIVE_SECONDS + 1)
-    await store.programs.refresh()
-    assert await seen(store) == [me]
+    await store.programs.join("service", values(result_ttl=60))
+    ((_, count),) = await seen(store)
+    assert count == 1
+    await store.programs.leave()
+    last = program("worker 2", values())
+    await last.refresh()  # it was only slow
+    assert await seen(store) == [("worker 2", 1)]
 
 
 @pytest.mark.parametrize(
@@ -85,29 +117,41 @@ async def test_one_that_differs_does_not_start(
     store: Store, program: Any, change: dict[str, Any], said: str
 ) -> None:
     running = program("worker a:1", values())
-    await running.refresh()
+    await running._record(joining=1)
     starting = asyncio.create_task(store.programs.join("worker", values(**change)))
     while not starting.done():
-        await running.refresh()
+        await running._record()
         await asyncio.sleep(0.01)
     with pytest.raises(BadSettings, match=re.escape(said)) as refused:
         await starting
     assert "stop all others first" in refused.value.detail
     assert ONE not in refused.value.detail
-    assert await seen(store) == ["worker a:1"]
+    assert await seen(store) == [("worker a:1", 1)]
+
+
+async def test_a_refusal_says_how_many_differ(store: Store, program: Any) -> None:
+    running = program("worker a:1", values())
+    for _ in range(3):
+        await running._record(joining=1)
+    starting = asyncio.create_task(store.programs.join("worker", values(result_ttl=60)))
+    while not starting.done():
+        await running._record()
+        await asyncio.sleep(0.01)
+    with pytest.raises(BadSettings, match="60 here and 0 in the worker a:1 and 2 more. All"):
+        await starting
 
 
 async def test_nothing_but_fingerprints_of_secrets_is_stored(store: Store) -> None:
     shared = shared_settings(Settings().replace(webhook_secret=ONE), KEY, worker=True)
     await store.programs.join("worker", shared)
-    document = await store._database["state"].find_one({"_id": "programs"})
-    assert KEY not in str(document) and ONE not in str(document)
+    stored = str(await entries(store))
+    assert KEY not in stored and ONE not in stored
     assert shared["SECRET_KEY"] != shared_settings(Settings(), OTHER, worker=True)["SECRET_KEY"]
 
 
 async def test_after_a_crash_any_settings_pass(store: Store, program: Any) -> None:
     """It waits until the others count as dead, and no longer."""
-    await program("worker a:1", values()).refresh()
+    await program("worker a:1", values())._record(joining=1)
     starting = asyncio.create_task(store.programs.join("worker", values(result_ttl=60)))
     await asyncio.sleep(0.05)
     assert not starting.done()
@@ -118,28 +162,28 @@ async def test_after_a_crash_any_settings_pass(store: Store, program: Any) -> No
 
 async def test_of_two_that_start_at_once_one_does(store: Store, program: Any) -> None:
     each = [program(f"worker a:{n}", values(result_ttl=n)) for n in range(8)]
-    assert sum(await asyncio.gather(*(one.refresh() for one in each))) == 1
+    assert sum(await asyncio.gather(*(one._record(joining=1) for one in each))) == 1
 
 
 async def test_webhook_secrets_are_rotated_one_program_after_the_other(program: Any) -> None:
     old = program("worker a:1", values(webhook_secret=ONE))
     both = program("worker a:2", values(webhook_secret=f"{ONE} {TWO}"))
     new = program("worker a:3", values(webhook_secret=TWO))
-    assert await both.refresh()
-    assert await old.refresh()
-    assert not await new.refresh()
+    assert await both._record(joining=1)
+    assert await old._record(joining=1)
+    assert not await new._record(joining=1)
     await old.leave()
-    assert await new.refresh()
+    assert await new._record(joining=1)
 
 
 async def test_a_setting_that_an_older_version_does_not_know_agrees(program: Any) -> None:
     await program("", {}).join("service", {"RESULT_TTL": ["0"]})
-    assert await program("worker a:1", values()).refresh()
+    assert await program("worker a:1", values())._record(joining=1)
 
 
 async def test_names_are_no_expressions(store: Store, program: Any) -> None:
-    assert await program("$running", {"RESULT_TTL": ["$$NOW"]}).refresh()
-    assert not await program("worker a:1", {"RESULT_TTL": ["$running"]}).refresh()
+    assert await program("$running", {"RESULT_TTL": ["$$NOW"]})._record()
+    assert not await program("worker a:1", {"RESULT_TTL": ["$running"]})._record()
 
 
 async def test_service_and_worker_say_so_and_end(
@@ -151,7 +195,7 @@ async def test_service_and_worker_say_so_and_end(
 
     async def live() -> None:
         while True:
-            await store.programs.refresh()
+            await store.programs._record()
             await asyncio.sleep(0.05)
 
     living = asyncio.create_task(live())
