@@ -11,6 +11,18 @@ from tests.support import images
 from tests.support.standalone_process import StandaloneProcess
 
 
+@pytest.fixture(autouse=True)
+def _stores_may_answer_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A service soon goes on without counts in Redis, or with an old queue; tests read both.
+
+    And they end tasks behind its back, and poll at once: before it may have heard of it.
+    """
+    monkeypatch.setattr("models.redis.connection._TIMEOUT_SECONDS", 60.0)
+    monkeypatch.setattr("service.events.queue_watch._LATE_SECONDS", 60.0)
+    monkeypatch.setattr("service.events.queue_watch._MAX_TIME_SHARE", 1000.0)
+    monkeypatch.setattr("service.events.long_poll._POLLED_SECONDS", 0)
+
+
 @pytest.fixture(scope="session")
 def darkroom_with_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProcess]:
     """A Darkroom for the documented calls: IMAGES_ROOT is the parent of its DATA_DIR."""

@@ -101,8 +101,9 @@ async def test_requests_without_a_key_are_counted_by_address(start_service: Star
 
 
 async def test_wrong_keys_and_signatures_are_limited_by_address(
-    start_service: StartService,
+    start_service: StartService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("service.auth.authenticator._KEY_CACHE_SECONDS", 3600)
     service = await start_service(rate_limit_auth_failures="3/hour")
     ann, unseen = await service.key(), await service.key()
     address = forwarded_for("192.0.2.1")

@@ -12,7 +12,7 @@ import pytest
 from models import VERSION
 from models.settings import Settings
 from service.app import create_app
-from service.app_keys import DRAINING, STORE
+from service.app_keys import DRAINING, QUEUE, STORE
 from service.handlers import health
 from standalone.embedded_stores import free_port
 from tests.support import images
@@ -23,6 +23,7 @@ async def test_concurrent_readiness_probes_ping_the_stores_once(
     aiohttp_client: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "_CACHE_SECONDS", 3600)
+    monkeypatch.setattr(health, "_ANSWER_SECONDS", 60.0)
     client = await aiohttp_client(create_app(settings))
     store, pings = client.app[STORE], 0
     ping = store.ping
@@ -48,8 +49,12 @@ async def test_a_store_that_hangs_is_missing_soon(
     async def hang() -> None:
         await asyncio.Event().wait()
 
-    monkeypatch.setattr(health, "_ANSWER_SECONDS", 0.5)  # Redis answers within that
+    async def answer_at_once() -> None:
+        pass
+
+    monkeypatch.setattr(health, "_ANSWER_SECONDS", 0.5)
     monkeypatch.setattr(client.app[STORE], "ping", hang)
+    monkeypatch.setattr(client.app[QUEUE], "ping", answer_at_once)
     response = await client.get("/readyz")
     assert (response.status, response.headers["Retry-After"]) == (503, "2")
     assert (await response.json())["missing"] == ["mongodb", "workers"]

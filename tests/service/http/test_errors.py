@@ -176,7 +176,8 @@ async def test_mongodb_unavailable_is_503_with_retry_after(
     store.close()
 
 
-async def test_ready_and_alive(client: Any, worker: Any) -> None:
+async def test_ready_and_alive(client: Any, worker: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("service.handlers.health._ANSWER_SECONDS", 60.0)
     while (await client.get("/readyz")).status != 200:
         pass
     body = await (await client.get("/readyz")).json()
