@@ -36,6 +36,7 @@ async def test_two_hundred_streams_cost_the_queries_of_one(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     many = 200
+    monkeypatch.setattr("service.events.queue_watch._FRESH_SECONDS", 3600.0)
     app = create_app(settings.replace(events_per_client=many))
     client = await aiohttp_client(app, connector=aiohttp.TCPConnector(limit=0))
     form = images.form(images.png(), "a.png")
