@@ -31,23 +31,38 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n"
 
 
 @pytest.fixture(scope="module")
-def shared_service(
+def shared_settings(
     mongo: embedded_stores.EmbeddedStore,
     redis: embedded_stores.EmbeddedStore,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[ServiceProcess]:
-    """A service with short timeouts, since these tests wait for them."""
-    folder = tmp_path_factory.mktemp("service")
-    settings = Settings().replace(
-        redis_url=redis.url, mongo_url=mongo.url, mongo_db="service", data_dir=folder / "data"
+) -> Settings:
+    data_dir = tmp_path_factory.mktemp("service") / "data"
+    return Settings().replace(
+        redis_url=redis.url, mongo_url=mongo.url, mongo_db="service", data_dir=data_dir
     )
+
+
+@pytest.fixture(scope="module")
+def hasty(shared_settings: Settings) -> Iterator[ServiceProcess]:
+    """A service with short timeouts, for the tests that wait for them."""
     with ServiceProcess(
-        settings,
-        folder,
+        shared_settings,
+        shared_settings.stores.data_dir.parent,
         KEEPALIVE_TIMEOUT="3",
         HEADER_TIMEOUT="2",
         UPLOAD_STALL_TIMEOUT="6",  # a sixth of it is the grace time
         RESPONSE_STALL_TIMEOUT="2",
+    ) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def shared_service(shared_settings: Settings) -> Iterator[ServiceProcess]:
+    """A service that waits for a client on a busy machine, and soon closes once it has answered."""
+    with ServiceProcess(
+        shared_settings,
+        shared_settings.stores.data_dir.parent,
+        KEEPALIVE_TIMEOUT="1",
         MAX_JSON_BYTES="100000",
     ) as started:
         yield started
@@ -84,28 +99,28 @@ def refused(response: bytes, status: int, code: str) -> Any:
 # Slow clients: without timeouts, each of these connections would stay open for ever.
 
 
-def test_an_idle_connection_is_closed(service: ServiceProcess) -> None:
-    with service.connection() as opened:
+def test_an_idle_connection_is_closed(hasty: ServiceProcess) -> None:
+    with hasty.connection() as opened:
         assert read_until_closed(opened) == b""
 
 
-def test_keep_alive_connection_is_closed_when_idle(service: ServiceProcess) -> None:
-    with service.connection() as opened:
+def test_keep_alive_connection_is_closed_when_idle(hasty: ServiceProcess) -> None:
+    with hasty.connection() as opened:
         opened.sendall(GET)
         assert read_until_closed(opened).startswith(b"HTTP/1.1 200")
 
 
-def test_incomplete_head_times_out(service: ServiceProcess) -> None:
-    assert service.send_raw(GET[:-10]) == b""
+def test_incomplete_head_times_out(hasty: ServiceProcess) -> None:
+    assert hasty.send_raw(GET[:-10]) == b""
 
 
-def test_slow_head_times_out(service: ServiceProcess) -> None:
-    with service.connection() as opened:
+def test_slow_head_times_out(hasty: ServiceProcess) -> None:
+    with hasty.connection() as opened:
         send_slowly(opened, b"GET / HTTP/1.1\r\nX: " + b"a" * 600, 0.1)
 
 
-def test_slow_head_of_a_second_request_times_out(service: ServiceProcess) -> None:
-    with service.connection() as opened:
+def test_slow_head_of_a_second_request_times_out(hasty: ServiceProcess) -> None:
+    with hasty.connection() as opened:
         opened.sendall(GET)
         assert opened.recv(65536).startswith(b"HTTP/1.1 200")
         send_slowly(opened, b"GET / HTTP/1.1\r\nX: " + b"a" * 600, 0.1)
@@ -116,21 +131,21 @@ def test_slow_head_of_a_second_request_times_out(service: ServiceProcess) -> Non
     [(b"/blur", FORM, PART), (b"/groups", JSON, b"{"), (b"/subscribe", FORM, b"--x\r\n")],
 )
 def test_stalled_body_is_refused_and_closed(
-    service: ServiceProcess, path: bytes, kind: bytes, start: bytes
+    hasty: ServiceProcess, path: bytes, kind: bytes, start: bytes
 ) -> None:
-    response = service.send_raw(post(path, kind, b"Content-Length: 90000\r\n", body=start))
+    response = hasty.send_raw(post(path, kind, b"Content-Length: 90000\r\n", body=start))
     assert "UPLOAD_MIN_RATE" in refused(response, 408, "too_slow")["detail"]
 
 
-def test_slow_multipart_is_refused_and_closed(service: ServiceProcess) -> None:
-    with service.connection() as opened:
+def test_slow_multipart_is_refused_and_closed(hasty: ServiceProcess) -> None:
+    with hasty.connection() as opened:
         opened.sendall(post(b"/blur", FORM, b"Content-Length: 90000\r\n"))
         send_slowly(opened, PART + b"a" * 600, 0.1)
 
 
-def test_empty_chunks_do_not_count_as_progress(service: ServiceProcess) -> None:
+def test_empty_chunks_do_not_count_as_progress(hasty: ServiceProcess) -> None:
     """The parser drops chunk extensions: they must not count as received bytes."""
-    with service.connection() as opened:
+    with hasty.connection() as opened:
         opened.sendall(post(b"/blur", FORM, CHUNKED, body=b"1;"))
         send_slowly(opened, b"a" * 600, 0.1)
 
@@ -150,12 +165,12 @@ def test_fast_upload_must_not_stall_later(settings: Settings, tmp_path: Path) ->
     assert "UPLOAD_STALL_TIMEOUT" in refused(response, 408, "too_slow")["detail"]
 
 
-def test_client_that_does_not_read_is_disconnected(service: ServiceProcess) -> None:
+def test_client_that_does_not_read_is_disconnected(hasty: ServiceProcess) -> None:
     requests = (b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n") * 500
     with socket.socket() as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         opened.settimeout(60)
-        opened.connect(("127.0.0.1", service.port))
+        opened.connect(("127.0.0.1", hasty.port))
         with contextlib.suppress(ConnectionError):
             while True:  # a TimeoutError ends the test
                 opened.sendall(requests)
@@ -163,14 +178,14 @@ def test_client_that_does_not_read_is_disconnected(service: ServiceProcess) -> N
             opened.sendall(requests)
 
 
-def test_slow_but_steady_client_gets_the_whole_response(service: ServiceProcess) -> None:
+def test_slow_but_steady_client_gets_the_whole_response(hasty: ServiceProcess) -> None:
     """In total slower than RESPONSE_STALL_TIMEOUT, but never stalled."""
     number = 40
     requests = (b"GET /openapi.json HTTP/1.1\r\n" + HOST + b"\r\n") * number
     with socket.socket() as opened:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         opened.settimeout(60)
-        opened.connect(("127.0.0.1", service.port))
+        opened.connect(("127.0.0.1", hasty.port))
         opened.sendall(requests)
         assert read_until_closed(opened).count(b"HTTP/1.1 200 OK") == number
 

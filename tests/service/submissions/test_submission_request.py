@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,7 @@ from models.settings import Settings
 from models.store import Store
 from service.app import create_app
 from service.events.long_poll import COMPLETION_WAITER, CompletionWaiter
+from service.http.request_body import Pace
 from tests.conftest import working
 from tests.service.uploads.test_incoming_file import drip, limited, refused
 from tests.support import images
@@ -246,12 +248,26 @@ async def test_many_parts_use_one_spool_file(client: Any) -> None:
     assert len({task["task_id"] for task in answer["tasks"]}) == 1
 
 
-async def test_upload_timeout_applies_per_image(aiohttp_client: Any, settings: Settings) -> None:
+async def test_upload_timeout_applies_per_image(
+    aiohttp_client: Any, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, missing = Pace.read, 0
+
+    async def read_what_was_sent(self: Pace, content: Any, until: float) -> bytes:
+        """Be late only with what never comes."""
+        nonlocal missing
+        data = await read(self, content, math.inf if missing else until)
+        missing -= len(data)
+        return data
+
+    monkeypatch.setattr(Pace, "read", read_what_was_sent)
     client = await limited(aiohttp_client, settings, upload_timeout=0.2, upload_stall_timeout=360)
     start = b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\n'
     never = asyncio.Event()
     for count, limit in ((1, 0.2), (3, pytest.approx(0.6))):
-        response = await drip(client, [(start + CAT + b"\r\n") * count], never, "/grayscale")
+        sent = (start + CAT + b"\r\n") * count
+        missing = len(sent)
+        response = await drip(client, [sent], never, "/grayscale")
         body = await refused(response, 408, "too_slow")
         assert body["limit"] == limit
 
