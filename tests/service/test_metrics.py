@@ -60,11 +60,13 @@ def broken() -> bytes:
     return whole.replace(good, images.chunk(b"IDAT", bytes(length)))
 
 
-def working_child(darkroom: StandaloneProcess, task_id: str) -> psutil.Process:
-    """Return the child process of the task once it computes."""
-    darkroom.until(lambda: darkroom.task(task_id)["progress"] > 0, "started")
+def working_child(darkroom: StandaloneProcess, task_id: str, attempt: int = 1) -> psutil.Process:
+    """Return the child process of the task once it computes, in this attempt."""
+    begun = {"_id": task_id, "attempts": attempt, "progress": {"$gt": 0}}
     with MongoClient[dict[str, Any]](embedded_mongo_url(darkroom.data_dir)) as client:
-        task = client["darkroom"]["tasks"].find_one({"_id": task_id})
+        tasks = client["darkroom"]["tasks"]
+        darkroom.until(lambda: tasks.find_one(begun), "started")
+        task = tasks.find_one({"_id": task_id})
     assert task is not None
     worker = psutil.Process(int(task["lease"]["worker"].rpartition(":")[2]))
     (child,) = children_of(worker)
@@ -93,8 +95,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StandaloneP
         assert send(darkroom, broken(), "/grayscale?wait=30")["error"]["code"] == "bad_image"
         crashing = send(darkroom, slow_picture(), "/upscale")["task_id"]
         working_child(darkroom, crashing).kill()
-        darkroom.until(lambda: darkroom.task(crashing)["progress"] == 0, "retried")
-        working_child(darkroom, crashing).kill()
+        working_child(darkroom, crashing, attempt=2).kill()
         assert darkroom.task(crashing, 60)["error"]["code"] == "worker_crashed"
         cancelled = send(darkroom, slow_picture(), "/upscale", "format=webp")["task_id"]
         working_child(darkroom, cancelled)
@@ -105,6 +106,8 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[StandaloneP
             darkroom,
             lambda s: (
                 s.sum("darkroom_attempts_total") == 8
+                and s.sum("darkroom_child_processes_replaced_total") == 3
+                and s.sum("darkroom_queue_jobs") == s.sum("darkroom_tasks_running") == 0
                 and s.sum("darkroom_child_processes", state="idle") == 2
                 and len(s.by("worker", "darkroom_event_loop_lag_seconds_count")) == 3
                 and s.sum("darkroom_request_duration_seconds_count", route="/metrics") >= 1
@@ -161,10 +164,11 @@ def test_durations_are_observed_once_each(busy: tuple[StandaloneProcess, Scraped
     assert len(lag) == 3  # two workers and the service
     for command in ("find", "findAndModify", "insert", "update"):
         assert seen.sum("darkroom_mongodb_command_duration_seconds_count", command=command) > 0
-    # A change stream waits a second for changes each time; its getMore must not be counted.
+    # A change stream waits a second for changes each time; its getMore must not be counted. All of
+    # them waited far longer than 5 s; one of another cursor may, too, on a busy machine.
     duration = "darkroom_mongodb_command_duration_seconds"
     asked = seen.sum(f"{duration}_count", command="getMore")
-    assert seen.sum(f"{duration}_sum", command="getMore") <= asked / 2
+    assert seen.sum(f"{duration}_sum", command="getMore") <= max(5, asked / 2)
     assert seen.sum("darkroom_redis_call_duration_seconds_count", call="enqueue") >= 7
 
 

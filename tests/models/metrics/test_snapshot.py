@@ -259,7 +259,8 @@ async def test_attempts_that_lost_their_lease_are_counted(
 
         await wait_until(started)
         await steal(late)
-        await wait_until(lambda: counted.labels("lease_lost")._value.get() == 1)
+        # More than once if the machine was busy for longer than a lease before.
+        await wait_until(lambda: counted.labels("lease_lost")._value.get() >= 1)
         monkeypatch.setattr(execute, "_store_result", stolen)
         await send()
         await wait_until(lambda: counted.labels("fenced")._value.get() >= 1)

@@ -22,6 +22,7 @@ from tests.conftest import working
 from tests.service.submissions.test_submission_request import TWO, form
 from tests.service.uploads.test_incoming_file import refused
 from tests.support import images
+from tests.workers.queue.test_jobs import wait_until
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -172,11 +173,7 @@ async def test_disconnected_reader_leaves_no_tasks(client: Any, settings: Settin
         response = await client.get(body["archive_url"])
         await response.content.read(10)
         response.close()
-    for _ in range(100):
-        if len(asyncio.all_tasks()) <= before:
-            break
-        await asyncio.sleep(0.01)
-    assert len(asyncio.all_tasks()) <= before
+    await wait_until(lambda: len(asyncio.all_tasks()) <= before)
 
 
 def test_group_progress() -> None:
