@@ -258,7 +258,10 @@ class ResponseChecker:
             assert [error.message[:300] for error in errors] == [], (method, path, status)
 
 
-async def test_real_responses_match_the_document(client: Any, worker: Any, said: Any) -> None:
+async def test_real_responses_match_the_document(
+    client: Any, worker: Any, said: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("service.handlers.health._ANSWER_SECONDS", 60.0)
     checker = ResponseChecker(said)
 
     async def ask(method: str, path: str, there: str = "", status: int = 200, **more: Any) -> Any:
