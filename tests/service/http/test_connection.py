@@ -104,8 +104,8 @@ def test_an_idle_connection_is_closed(hasty: ServiceProcess) -> None:
         assert read_until_closed(opened) == b""
 
 
-def test_keep_alive_connection_is_closed_when_idle(hasty: ServiceProcess) -> None:
-    with hasty.connection() as opened:
+def test_keep_alive_connection_is_closed_when_idle(service: ServiceProcess) -> None:
+    with service.connection() as opened:
         opened.sendall(GET)
         assert read_until_closed(opened).startswith(b"HTTP/1.1 200")
 
