@@ -170,7 +170,7 @@ def work_started(
 
 
 def stored_task(darkroom: StandaloneProcess, task_id: str) -> Any:
-    oplog = OplogReader(embedded_mongo_url(darkroom.data_dir))
+    oplog = OplogReader(embedded_mongo_url(darkroom.data_dir), seconds=60)
     try:
         return oplog.tasks()[task_id]
     finally:

@@ -148,13 +148,17 @@ class ReplicaSet:
         return [member for member in self.members if member != primary]
 
     def states(self) -> list[str]:
-        members = self.ask(self.primary(), "replSetGetStatus")["members"]
+        """Return the states of all servers; [] if the primary does not say them now."""
+        try:
+            members = self.ask(self.primary(), "replSetGetStatus")["members"]
+        except PyMongoError:
+            return []
         return [member["stateStr"] for member in members]
 
     def ask(
         self, member: str, command: str, value: Any = 1, database: str = "admin", **more: Any
     ) -> Any:
-        with _direct(member, 2000) as client:
+        with _direct(member, 30_000) as client:
             return client[database].command(command, value, **more)
 
     def _until_it_answers(self, member: str) -> None:
