@@ -165,7 +165,7 @@ def test_sigterm_answers_requests_in_flight(
     kept.request("GET", "/readyz")
     last = kept.getresponse()
     assert (last.status, last.getheader("Connection")) == (503, "close")
-    assert json.loads(last.read())["missing"] == ["draining"]
+    assert "draining" in json.loads(last.read())["missing"]
     slow.sendall(body[1000:])
     answer = http.client.HTTPResponse(slow)
     answer.begin()
