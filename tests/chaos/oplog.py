@@ -19,8 +19,11 @@ BUCKETS = ("originals", "results", "intermediates")
 class OplogReader:
     """Reads ``local.oplog.rs``, which MongoDB itself writes, and counts status changes of tasks."""
 
-    def __init__(self, url: str, database: str = "darkroom") -> None:
-        self._client: MongoClient[Document] = MongoClient(url, serverSelectionTimeoutMS=2000)
+    def __init__(self, url: str, database: str = "darkroom", *, seconds: int = 2) -> None:
+        """``seconds``: for which an answer is waited for before MongoDB counts as away."""
+        self._client: MongoClient[Document] = MongoClient(
+            url, serverSelectionTimeoutMS=1000 * seconds
+        )
         self._database = self._client[database]
         self._position = Timestamp(0, 0)
         self.status_changes: dict[str, Counter[str]] = defaultdict(Counter)

@@ -28,7 +28,7 @@ async def test_poison_fails_as_worker_crashed_and_charges_no_other_task(
     assert ended[bad]["error"]["code"] == "worker_crashed"
     assert "3 times (MAX_ATTEMPTS)" in ended[bad]["error"]["detail"]
     assert {ended[task_id]["status"] for task_id in ids} == {"SUCCESS"}
-    oplog = OplogReader(embedded_mongo_url(darkroom.data_dir))
+    oplog = OplogReader(embedded_mongo_url(darkroom.data_dir), seconds=60)
     attempts = {task_id: task["attempts"] for task_id, task in oplog.tasks().items()}
     oplog.close()
     assert attempts.pop(bad) == 3

@@ -15,6 +15,7 @@ from tests.chaos.client import Client
 from tests.chaos.oplog import OplogReader
 from tests.chaos.workload import Submission, submissions
 from tests.support import images
+from tests.support.smtp import wait_until
 from tests.support.standalone_process import StandaloneProcess
 
 
@@ -29,7 +30,7 @@ def darkroom(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandalonePro
 async def test_mongod_killed_during_uploads_each_is_refused_or_kept(
     darkroom: StandaloneProcess,
 ) -> None:
-    oplog = OplogReader(embedded_mongo_url(darkroom.data_dir))
+    oplog = OplogReader(embedded_mongo_url(darkroom.data_dir), seconds=60)
     before = set(oplog.tasks())
     workload = submissions(24, 2)
     async with Client(darkroom.url) as client:
@@ -62,9 +63,13 @@ async def test_redis_away_uploads_are_accepted_and_processes_survive(
         for submission in workload:
             await client.submit(submission)
         assert not client.retries
-        async with session.get(f"{darkroom.url}/readyz") as answer:
-            # Ready, as it accepts and works; only what waits goes on waiting.
-            assert (answer.status, (await answer.json())["missing"]) == (200, ["redis"])
+
+        async def only_redis_is_missing() -> bool:
+            """Ready, as it accepts and works; only what waits goes on waiting."""
+            async with session.get(f"{darkroom.url}/readyz") as answer:
+                return (answer.status, (await answer.json())["missing"]) == (200, ["redis"])
+
+        await wait_until(only_redis_is_missing)
         redis.send_signal(signal.SIGKILL)
         ended = [await client.ended(task_id, 90) for task_id in client.accepted]
         assert {task["status"] for task in ended} == {"SUCCESS"}

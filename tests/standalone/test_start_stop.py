@@ -94,7 +94,7 @@ def test_second_instance_on_the_same_data_is_refused(darkroom: StandaloneProcess
     assert second.process is not None
     assert second.process.wait(30) == 2
     assert b"another Darkroom runs on" in second.log.read_bytes()
-    assert darkroom.get("/readyz")[0] == 200
+    darkroom.until(lambda: darkroom.get("/readyz")[0] == 200, "ready")
 
 
 def test_used_port_is_reported(

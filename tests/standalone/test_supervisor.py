@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -143,19 +144,33 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandaloneProcess
         yield started
 
 
-def work_started(darkroom: StandaloneProcess, folder: Path, output: str) -> tuple[str, int]:
+@contextmanager
+def work_started(
+    darkroom: StandaloneProcess, folder: Path, output: str
+) -> Iterator[tuple[str, int]]:
     """Upload a slow image, a new task for each ``output`` format.
 
-    Return its task and, once it is claimed, the pid of the worker.
+    Yields its task and, once it is claimed, the pid of the worker. The children are halted: the
+    task does not end before the block does.
     """
-    path = picture(folder, "slow.png", slow_picture(800))
-    task_id = darkroom.upload(path, "", f"format={output}")["task_id"]
-    darkroom.until(lambda: darkroom.task(task_id)["status"] == "STARTED", "started")
-    return task_id, int(stored_task(darkroom, task_id)["lease"]["worker"].split(":")[-1])
+    wait_for_workers(darkroom)  # with their children, of which none is to be missed
+    workers = [psutil.Process(darkroom.pid(f"worker-{number}")) for number in range(2)]
+    halted = [child for worker in workers for child in children_of(worker)]
+    try:
+        for child in halted:
+            child.suspend()
+        path = picture(folder, "slow.png", slow_picture(800))
+        task_id = darkroom.upload(path, "", f"format={output}")["task_id"]
+        darkroom.until(lambda: darkroom.task(task_id)["status"] == "STARTED", "started")
+        yield task_id, int(stored_task(darkroom, task_id)["lease"]["worker"].split(":")[-1])
+    finally:
+        for child in halted:
+            with suppress(psutil.NoSuchProcess):  # it was killed
+                child.resume()
 
 
 def stored_task(darkroom: StandaloneProcess, task_id: str) -> Any:
-    oplog = OplogReader(embedded_mongo_url(darkroom.data_dir))
+    oplog = OplogReader(embedded_mongo_url(darkroom.data_dir), seconds=60)
     try:
         return oplog.tasks()[task_id]
     finally:
@@ -187,8 +202,8 @@ def wait_for_stores(darkroom: StandaloneProcess) -> None:
 def test_supervisor_reenqueues_the_tasks_of_a_dead_worker(
     pair: StandaloneProcess, tmp_path: Path
 ) -> None:
-    task_id, pid = work_started(pair, tmp_path, "png")
-    os.kill(pid, signal.SIGKILL)
+    with work_started(pair, tmp_path, "png") as (task_id, pid):
+        os.kill(pid, signal.SIGKILL)
     assert pair.task(task_id, wait=60)["status"] == "SUCCESS"
     assert f"re-enqueued 1 tasks of the dead worker {pid}" in pair.log.read_text()
     pair.until(lambda: pid not in {pair.pid("worker-0"), pair.pid("worker-1")}, "replaced")
@@ -218,8 +233,8 @@ def test_every_killed_process_is_restarted(pair: StandaloneProcess, tmp_path: Pa
 def test_attempt_survives_a_redis_restart(pair: StandaloneProcess, tmp_path: Path) -> None:
     wait_for_workers(pair)
     workers = [pair.pid(f"worker-{number}") for number in range(2)]
-    task_id, _ = work_started(pair, tmp_path, "jpeg")
-    redis = pair.kill("redis")
+    with work_started(pair, tmp_path, "jpeg") as (task_id, _):
+        redis = pair.kill("redis")
     assert pair.task(task_id, wait=60)["status"] == "SUCCESS"
     assert stored_task(pair, task_id)["attempts"] == 1
     pair.until(lambda: pair.pid("redis") != redis, "redis restarted")
@@ -232,13 +247,17 @@ def test_attempt_survives_a_redis_restart(pair: StandaloneProcess, tmp_path: Pat
 
 @pytest.mark.integration
 def test_killed_children_are_replaced(pair: StandaloneProcess, tmp_path: Path) -> None:
-    task_id, pid = work_started(pair, tmp_path, "webp")
-    killed = children_of(psutil.Process(pid))
-    for child in killed:
-        child.send_signal(signal.SIGKILL)
+    with work_started(pair, tmp_path, "webp") as (task_id, pid):
+        killed = children_of(psutil.Process(pid))
+        for child in killed:
+            child.send_signal(signal.SIGKILL)
     assert pair.task(task_id, wait=60)["status"] == "SUCCESS"
-    replaced = {child.pid for child in children_of(psutil.Process(pid))}
-    assert replaced and not replaced & {child.pid for child in killed}
+
+    def replaced() -> bool:
+        found = {child.pid for child in children_of(psutil.Process(pid))}
+        return bool(found) and not found & {child.pid for child in killed}
+
+    pair.until(replaced, "replaced")
 
 
 def test_configured_stores_are_used(

@@ -148,7 +148,11 @@ class ReplicaSet:
         return [member for member in self.members if member != primary]
 
     def states(self) -> list[str]:
-        members = self.ask(self.primary(), "replSetGetStatus")["members"]
+        """Return the states of all servers; [] if the primary does not say them now."""
+        try:
+            members = self.ask(self.primary(), "replSetGetStatus")["members"]
+        except PyMongoError:
+            return []
         return [member["stateStr"] for member in members]
 
     def ask(

@@ -51,11 +51,11 @@ class Receiver:
         return [headers["webhook-id"] for headers, _ in self.calls]
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        self.paths.append(request.path_qs)
         self.concurrent += 1
         self.max_concurrent = max(self.max_concurrent, self.concurrent)
         try:
             body = await request.read()
+            self.paths.append(request.path_qs)  # at once with its call: others may come meanwhile
             self.calls.append((request.headers.copy(), body))
             self.called.set()
             if self.hold is not None:

@@ -168,8 +168,12 @@ def test_standalone_housekeeping_survives_worker_kills(
 
     mongo_url = embedded_mongo_url(darkroom.data_dir)
     with MongoClient[dict[str, Any]](mongo_url) as client:
-        files = [client["darkroom"][f"{kind}.files"] for kind in ("results", "originals")]
-        darkroom.until(lambda: not any(each.count_documents({}) for each in files), "empty")
+        left = [
+            client["darkroom"][f"{kind}.{part}"]
+            for kind in ("results", "originals")
+            for part in ("files", "chunks")  # in this order they are deleted
+        ]
+        darkroom.until(lambda: not any(each.count_documents({}) for each in left), "empty")
     done = run_main(
         models_main, "check", DATA_DIR=str(darkroom.data_dir), DELETE_GRACE_SECONDS="0.2"
     )

@@ -14,6 +14,7 @@ import pytest
 from models.errors import StoreUnavailable
 from models.free_space import FreeSpace
 from models.networks.catalogue import Catalogue
+from models.redis import connection as redis_connection
 from models.redis.queue import Queue, connect
 from models.settings import Settings
 from models.store import Store
@@ -230,7 +231,10 @@ async def test_waiting_task_without_attempts_fails(
     await redis.aclose(close_connection_pool=True)
 
 
-async def test_unresponsive_redis_times_out(settings: Settings) -> None:
+async def test_unresponsive_redis_times_out(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(redis_connection, "AWAY_SECONDS", 3600)
     held: list[Any] = []
     server = await asyncio.start_server(lambda r, w: held.append(w), "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -243,7 +247,7 @@ async def test_unresponsive_redis_times_out(settings: Settings) -> None:
             await queue.ping()
         with pytest.raises(StoreUnavailable):
             await queue.are_queued(["t:0"])
-        assert len(held) == connections  # for a second it is not asked again
+        assert len(held) == connections  # for AWAY_SECONDS it is not asked again
     await queue.close()
     for writer in held:
         writer.close()

@@ -18,7 +18,7 @@ import pytest
 
 from models.errors import TaskTimeout, WorkerCrashed
 from models.settings import Settings
-from tests.support import images
+from tests.support import images, misbehaving_child
 from tests.support.fork_servers import children_of
 from tests.support.paths import ROOT
 from tests.workers.queue.test_jobs import slow_picture
@@ -87,6 +87,7 @@ async def test_child_is_killed_and_replaced_on_timeout(tmp_path: Path) -> None:
     (pid,) = children.pids
     with pytest.raises(TaskTimeout, match=r"0.4 s \(TASK_TIMEOUT\)"):
         await children.run(request(tmp_path, slow_picture()), ignore)
+    children._timeout = 60
     assert (await children.run(request(tmp_path), ignore))["results"]
     assert not psutil.pid_exists(pid)
     await children.stop()
@@ -109,7 +110,9 @@ async def test_cancelled_task_frees_its_slot_at_once(tmp_path: Path) -> None:
     await children.stop()
 
 
-async def test_crash_reports_the_signal(tmp_path: Path) -> None:
+async def test_crash_reports_the_signal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.child.fork_server._PROGRAM", "tests.support.misbehaving_child")
+    endless = misbehaving_child.picture(lines=['{"progress": 0.1, "until": 0.2}'])
     children = ChildPool(Settings().replace(worker_processes=1))
     await children.start()
     (pid,) = children.pids
@@ -119,7 +122,7 @@ async def test_crash_reports_the_signal(tmp_path: Path) -> None:
             os.kill(pid, signal.SIGKILL)
 
     with pytest.raises(WorkerCrashed) as caught:
-        await children.run(request(tmp_path, slow_picture()), kill)
+        await children.run(request(tmp_path, endless), kill)
     assert caught.value.facts == {"exit_status": -signal.SIGKILL}
     await children.stop()
 
@@ -205,7 +208,7 @@ asyncio.run(main())
     )
     assert done.returncode == -signal.SIGKILL
     pid = int(done.stdout)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
         assert time.monotonic() < deadline
         time.sleep(0.01)

@@ -56,6 +56,7 @@ async def test_endless_message_ends_with_its_child(text: str, tmp_path: Path) ->
     async with started(task_timeout=3) as children:
         with pytest.raises((WorkerCrashed, TaskTimeout)):
             await probe(children, tmp_path, "flood messages", text)
+        children._timeout = 60
         assert await probe(children, tmp_path, "write stderr", "again") == "done: None"
 
 

@@ -25,7 +25,7 @@ from workers.cli.fetch_weights import DownloadError, DownloadPolicy, fetch, main
 pytestmark = pytest.mark.integration
 
 BODY = bytes(range(256)) * 1000
-QUICK = DownloadPolicy(timeout_seconds=5, max_attempts=3, pause_seconds=0.01)
+QUICK = DownloadPolicy(timeout_seconds=60, max_attempts=3, pause_seconds=0.01)
 
 
 class Server(http.server.ThreadingHTTPServer):

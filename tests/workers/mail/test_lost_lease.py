@@ -45,12 +45,16 @@ async def test_sender_stops_when_its_lease_is_lost(settings: Settings, store: St
         slow = asyncio.create_task(send_one(await EmailSender.open(chosen, store)))
         await asyncio.to_thread(gate.arrived.wait, 30)
 
+        taken: list[Email | None] = []
+
         async def taken_over() -> bool:
             await make_due(store)
-            return await store.emails.claim("other", 60) is not None
+            taken.append(await store.emails.claim("other", 60))
+            return taken[-1] is not None
 
         await wait_until(taken_over)
-        assert (await only_email(store)).faults == 1  # as if its holder had died
+        claimed = taken[-1]
+        assert claimed is not None and claimed.faults == 1  # as if its holder had died
         await asyncio.wait_for(slow, 30)  # though the mail server is still silent
         gate.go.set()
     email = await only_email(store)

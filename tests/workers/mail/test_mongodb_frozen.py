@@ -49,14 +49,16 @@ def breakable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, i
 @pytest.fixture
 async def brittle(
     settings: Settings, breakable: tuple[str, int]
-) -> AsyncIterator[tuple[Settings, Store, int]]:
-    """Settings and a store on that mongod, and its pid."""
+) -> AsyncIterator[tuple[Settings, Store, Store, int]]:
+    """Settings and a store on that mongod, a store that waits for it longer, and its pid."""
     url, pid = breakable
     chosen = settings.replace(**{**FROZEN, "mongo_url": url})
     opened = await Store.open(chosen)
-    yield chosen, opened, pid
-    await opened.drop()
-    opened.close()
+    patient = await Store.open(chosen.replace(store_timeout=30))
+    yield chosen, opened, patient, pid
+    await patient.drop()
+    for each in (opened, patient):
+        each.close()
 
 
 @contextmanager
@@ -82,10 +84,10 @@ async def outage_noticed(store: Store) -> None:
 
 
 async def test_outages_longer_than_the_lease_are_no_faults(
-    brittle: tuple[Settings, Store, int], monkeypatch: pytest.MonkeyPatch
+    brittle: tuple[Settings, Store, Store, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Losing a lease because the store was away does not count as a crash."""
-    settings, store, pid = brittle
+    settings, store, patient, pid = brittle
     write = sender.CONTENT_BUILDERS[EmailKind.CONFIRM]
     reading, away, noticed = asyncio.Event(), asyncio.Event(), asyncio.Event()
     outages = 4
@@ -100,7 +102,7 @@ async def test_outages_longer_than_the_lease_are_no_faults(
         return await write(context, email)
 
     monkeypatch.setitem(sender.CONTENT_BUILDERS, EmailKind.CONFIRM, build)
-    await store.emails.put(DRAFT)
+    await patient.emails.put(DRAFT)
     mailbox = Mailbox()
     with mail_server(mailbox) as port:
         monkeypatch.setattr("workers.outbox._MAX_CRASHES", 2)
@@ -116,21 +118,21 @@ async def test_outages_longer_than_the_lease_are_no_faults(
                 each.clear()
 
         async def ended() -> bool:
-            return (await only_email(store)).status is not DeliveryStatus.CREATED
+            return (await only_email(patient)).status is not DeliveryStatus.CREATED
 
         await wait_until(ended, 60)
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)
-    email = await only_email(store)
+    email = await only_email(patient)
     assert (email.status, email.error, email.faults) == (DeliveryStatus.SENT, None, 0)
     assert {message["Message-ID"] for message in mailbox.messages} == {email.message_id}
 
 
 async def test_frozen_while_the_mail_server_accepts_it(
-    brittle: tuple[Settings, Store, int],
+    brittle: tuple[Settings, Store, Store, int],
 ) -> None:
-    settings, store, pid = brittle
-    await store.emails.put(DRAFT)
+    settings, store, patient, pid = brittle
+    await patient.emails.put(DRAFT)
     gate = GatedMailbox()
     with mail_server(gate) as port:
         sending = asyncio.create_task(send_due(smtp_settings(settings, port), store))
@@ -139,5 +141,5 @@ async def test_frozen_while_the_mail_server_accepts_it(
             gate.go.set()
             await outage_noticed(store)
         assert await sending == 1
-    email = await only_email(store)
+    email = await only_email(patient)
     assert (email.status, email.faults, len(gate.messages)) == (DeliveryStatus.SENT, 0, 1)

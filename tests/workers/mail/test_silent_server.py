@@ -62,10 +62,12 @@ async def test_silence_ends_after_a_timeout(
     settings: Settings, store: Store, replies: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Wherever the silence begins, it is a temporary failure, and the e-mail is sent later."""
-    monkeypatch.setattr("workers.mail.smtp._REPLY_SECONDS", 0.3)
     await store.emails.put(DRAFT)
-    async with silent_server(replies) as port:
-        await send_due(smtp_settings(settings, port), store)
+    with monkeypatch.context() as patch:
+        patch.setattr("workers.mail.smtp._REPLY_SECONDS", 0.3)
+        patch.setattr("workers.mail.smtp._MAX_REPLIES", 1000)
+        async with silent_server(replies) as port:
+            await send_due(smtp_settings(settings, port), store)
     email = await only_email(store)
     assert (email.status, email.troubles, email.faults) == (DeliveryStatus.CREATED, 1, 0)
     assert email.error == "no reply from the mail server within 0.3 s"
@@ -76,11 +78,11 @@ async def test_silence_ends_after_a_timeout(
     assert len(mailbox.messages) == 1
 
 
-async def test_email_takes_at_most_ten_timeouts(
+async def test_email_takes_at_most_so_many_timeouts(
     settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Even if every single reply of the conversation is in time."""
-    monkeypatch.setattr("workers.mail.smtp._REPLY_SECONDS", 0.1)
+    monkeypatch.setattr("workers.mail.smtp._MAX_REPLIES", 1 / 30)  # of the 30 s for each
     asked: list[int] = []
 
     async def endless(self: aiosmtplib.SMTP, *_: object) -> None:
@@ -94,4 +96,4 @@ async def test_email_takes_at_most_ten_timeouts(
     email = await only_email(store)
     assert (email.status, email.troubles, email.faults) == (DeliveryStatus.CREATED, 1, 0)
     assert email.error == "the e-mail took more than 1 s"
-    assert set(asked) == {250}
+    assert set(asked) <= {250}  # none where it took that long to connect

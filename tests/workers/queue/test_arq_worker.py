@@ -15,6 +15,7 @@ from models.store import Store
 from tests.conftest import working
 from tests.support import images
 from tests.workers.queue.test_jobs import Send, started_worker, wait_until
+from workers.background import sweep
 from workers.queue import arq_worker
 
 
@@ -53,6 +54,7 @@ async def test_a_worker_cut_off_from_mongodb_leaves_tasks_to_others(
     send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It gives the job back that it cannot claim, and takes none until MongoDB answers it."""
+    monkeypatch.setattr(sweep, "_MIN_WAITING_SECONDS", 3600)  # no sweep looks for the job
     async with working(settings) as cut:
         context = await started_worker(cut)
         watched = context.store.availability
@@ -72,6 +74,6 @@ async def test_a_worker_cut_off_from_mongodb_leaves_tasks_to_others(
             done = await (await send(query="?wait=60")).json()
         assert (done["task_id"], done["status"]) == (body["task_id"], "SUCCESS")
         task = await store.tasks.get(done["task_id"])
-        assert task is not None and (task.attempts, task.rings) == (1, 0)  # no sweep found it
+        assert task is not None and (task.attempts, task.rings) == (1, 0)
         monkeypatch.undo()
         await wait_until(lambda: cut.allow_pick_jobs)

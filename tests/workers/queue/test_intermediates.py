@@ -64,10 +64,12 @@ async def test_pipeline_reuses_a_stored_prefix(
     async with working(settings):
         first = await submit(client, "upscale=2", "grayscale")
         assert reused == []
+        await wait_until_stored(store, 1)
         second = await submit(client, "upscale=2", "rotate=90")
         assert reused == [1]
         longer = await submit(client, "upscale=2", "upscale=2", "grayscale")
         assert reused == [1, 1]
+        await wait_until_stored(store, 2)
         await submit(client, "upscale=2", "upscale=2", "rotate=90")
         assert reused == [1, 1, 2]
     assert first["task_id"] != second["task_id"] != longer["task_id"]

@@ -10,6 +10,7 @@ import signal
 import time
 import zlib
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from models.settings import Settings
 from models.store import Store
 from service.app import create_app
 from tests.conftest import working
-from tests.support import images
+from tests.support import images, misbehaving_child
 from workers.background import sweep as sweeping
 from workers.context import WorkerContext
 
@@ -103,8 +104,16 @@ async def test_tasks_run_in_parallel(settings: Settings, send: Send) -> None:
     two = settings.replace(worker_processes=2)
     async with working(two) as arq:
         worker = await started_worker(arq)
-        posts = [send(images.png(300, 300, seed), f"{seed}.png", "?wait=60") for seed in range(4)]
-        bodies = [await response.json() for response in await asyncio.gather(*posts)]
+        pids = worker.children.pids
+        for pid in pids:  # until each has a task
+            os.kill(pid, signal.SIGSTOP)
+        posts = asyncio.gather(
+            *(send(images.png(300, 300, seed), f"{seed}.png", "?wait=60") for seed in range(4))
+        )
+        await wait_until(lambda: all(worker.children.states.values()))
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+        bodies = [await response.json() for response in await posts]
         assert {body["status"] for body in bodies} == {"SUCCESS"}
         spans = sorted((body["started_at"], body["finished_at"]) for body in bodies)
         overlaps = [later[0] < earlier[1] for earlier, later in itertools.pairwise(spans)]
@@ -125,6 +134,7 @@ async def test_timeout_kills_the_child_not_the_worker(
         assert body["error"]["code"] == "task_timeout"
         assert body["error"]["limit"] == 0.5
         await wait_until(lambda: worker.children.pids and worker.children.pids != before)
+        worker.children._timeout = 60
         good = await (await send(images.png(seed=3), query="?wait=60")).json()
         assert good["status"] == "SUCCESS"
 
@@ -144,16 +154,19 @@ async def test_child_death_costs_an_attempt_then_the_task_succeeds(
 
 
 async def test_image_that_kills_every_child_fails_and_others_succeed(
-    send: Send, settings: Settings, store: Store
+    send: Send, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("workers.child.fork_server._PROGRAM", "tests.support.misbehaving_child")
     async with working(settings.replace(max_attempts=2)) as arq:
         worker = await started_worker(arq)
-        body = await (await send(slow_picture(), "bad.png")).json()
+        endless = misbehaving_child.picture(lines=[])  # its child does nothing until it is killed
+        body = await (await send(endless, "bad.png")).json()
         for attempt in (1, 2):
 
             async def started(number: int = attempt) -> bool:
                 task = await store.tasks.get(body["task_id"])
-                return task is not None and (task.attempts == number and task.progress > 0)
+                is_next = task is not None and task.attempts == number
+                return is_next and any(worker.children.states.values())
 
             await wait_until(started)
             (busy,) = (pid for pid, works in worker.children.states.items() if works)
@@ -165,14 +178,28 @@ async def test_image_that_kills_every_child_fails_and_others_succeed(
         assert (task.error["code"], task.error["attempts"]) == ("worker_crashed", 2)
 
 
-async def test_progress_is_written(send: Send, store: Store, worker: Any) -> None:
-    body = await (await send(slow_picture(640))).json()
+async def test_progress_is_written(
+    send: Send, store: Store, worker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    children, written = (await started_worker(worker)).children, asyncio.Event()
+    run = children.run
+
+    async def run_until_written(*given: Any, **more: Any) -> Any:
+        """Keep the results back until the progress that the child reported was seen."""
+        message = await run(*given, **more)
+        await written.wait()
+        return message
+
+    monkeypatch.setattr(children, "run", run_until_written)
+    body = await (await send()).json()
     seen: set[int] = set()
 
     async def ended() -> bool:
         task = await store.tasks.get(body["task_id"])
         assert task is not None
         seen.add(task.progress)
+        if seen - {0, 100}:
+            written.set()
         return task.ended
 
     await wait_until(ended, 60)
@@ -199,9 +226,10 @@ async def test_lost_lease_publishes_nothing(send: Send, settings: Settings, stor
         worker = await started_worker(arq)
         task_id, _ = await send_to_halted_child(send, arq)
         await store._database["tasks"].update_one(
-            {"_id": task_id}, {"$set": {"lease.token": "another"}}
+            {"_id": task_id},
+            {"$set": {"lease.token": "another", "lease.until": datetime(2100, 1, 1, tzinfo=UTC)}},
         )
-        await wait_until(lambda: arq.jobs_complete == 1)
+        await wait_until(lambda: arq.jobs_complete)
         task = await store.tasks.get(task_id)
         assert task is not None and task.status == "STARTED"
         assert await store._database["results.files"].count_documents({}) == 0
