@@ -154,7 +154,7 @@ class ReplicaSet:
     def ask(
         self, member: str, command: str, value: Any = 1, database: str = "admin", **more: Any
     ) -> Any:
-        with _direct(member, 2000) as client:
+        with _direct(member, 20_000) as client:
             return client[database].command(command, value, **more)
 
     def _until_it_answers(self, member: str) -> None:

@@ -111,6 +111,7 @@ def mail_server(
         hostname="127.0.0.1",
         port=port or free_port(),
         ssl_context=context if tls == "tls" else None,
+        ready_timeout=60,
         **options,
     )
     controller.start()
