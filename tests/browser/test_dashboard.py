@@ -101,6 +101,7 @@ async def test_alerts_come_first(tab: Tab, opened: Open, store: Store) -> None:
         await tab.shots("dashboard-trouble")
         assert await tab.findings() == []
         await said.last.get_by_role("link").click()
+        await expect(tab.page.locator("#tasks tbody tr")).to_have_count(4)
         await expect(tab.page.locator("tr.failure")).to_have_count(4)
         assert tab.page.url.endswith("?status=FAILURE")
         await tab.page.locator("tr.failure a.name").first.click()

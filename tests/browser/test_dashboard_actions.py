@@ -89,12 +89,15 @@ async def test_filters_are_in_the_url_and_paging_goes_both_ways(
 ) -> None:
     monkeypatch.setattr("service.dashboard.queries._PAGE_SIZE", 10)
     _, url = await opened()
-    await store._database["tasks"].insert_many([task(n, "SUCCESS", n) for n in range(25)])
+    tasks = [task(n, "SUCCESS", n) for n in range(25)]
+    await store._database["tasks"].insert_many(tasks)
     page = tab.page
     rows = page.locator("tbody tr.success")
     async with looking(tab, url):
         await expect(rows).to_have_count(10)
         await page.get_by_role("button", name="Older").click()
+        # The button leads on from the page that is shown.
+        await expect(rows.first).to_have_attribute("data-key", tasks[10]["_id"])
         await page.get_by_role("button", name="Older").click()
         await expect(rows).to_have_count(5)
         await page.go_back()

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
+
+from playwright.async_api import expect
 
 from models.store import Store
 from tests.browser.conftest import WIDTHS, Tab
 from tests.browser.upload_page import created
 from tests.support import images
 from tests.support.task_factory import finish
+
+_LISTEN = """node => {
+  window.said = [];
+  new MutationObserver(() => said.push(node.textContent)).observe(node, { childList: true });
+}"""
+"""Keep what a button says, however short."""
 
 
 def page_url(client: Any, path: str = "/docs") -> str:
@@ -58,7 +67,8 @@ async def test_try_it_with_an_upload(client: Any, store: Store, tab: Tab, tmp_pa
     # Ids of this response are filled into later forms.
     result = page.locator("#get_processed_name")
     await result.get_by_text("Try it").click()
-    assert await result.locator('input[name="name"]').input_value() == task["results"][0]["name"]
+    name = result.locator('input[name="name"]')
+    await expect(name).to_have_value(task["results"][0]["name"])
     await result.get_by_role("button", name="Send").click()
     await result.locator(".response img").wait_for()
     width = await result.locator(".response img").evaluate(
@@ -92,19 +102,23 @@ async def test_find_an_endpoint_and_copy_its_command(client: Any, tab: Tab) -> N
     page = tab.page
     await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     await page.goto(page_url(client))
+    finder = page.get_by_label("Find an endpoint")
+    await expect(finder).to_be_visible()  # once the script has come
     await page.keyboard.press("Tab")
     assert await page.evaluate("document.activeElement.className") == "skip"
-    await page.get_by_label("Find an endpoint").focus()
+    await finder.focus()
     await page.keyboard.type("zip")
     links = page.locator(".contents ul ul a:visible")
     assert [(await each.inner_text()).split() for each in await links.all()] == [
         ["GET", "/status/{id}/archive"]
     ]
     await page.keyboard.press("Enter")
-    assert page.url.endswith("#get_status_id_archive")
+    await expect(page).to_have_url(re.compile("#get_status_id_archive$"))
     call = page.locator("#get_status_id_archive")
-    await call.get_by_role("button", name="Copy").first.press("Enter")
-    await call.get_by_text("Copied").wait_for()
+    copy = call.get_by_role("button", name="Copy").first
+    await copy.evaluate(_LISTEN)
+    await copy.press("Enter")
+    await page.wait_for_function("() => said.includes('Copied')")
     copied = await page.evaluate("navigator.clipboard.readText()")
     assert copied == await call.locator("pre").first.inner_text()
     assert copied.startswith("curl -OJ ")

@@ -58,6 +58,14 @@ async def slowly(page: Page, rate: int) -> None:
     await session.send("Network.emulateNetworkConditions", limits)
 
 
+async def start_halfway(page: Page) -> None:
+    """Start, and send a part of the first picture; the rest waits for ``slowly``."""
+    await slowly(page, 12_000)
+    await start(page)
+    await page.wait_for_function(_HALFWAY)
+    await slowly(page, 100)
+
+
 async def choose(page: Page, **values: str) -> None:
     """Set parameters of the one step."""
     for label, value in values.items():
@@ -176,9 +184,7 @@ async def test_reload_during_an_upload(darkroom: StandaloneProcess, tab: Tab) ->
     page = await opened(tab, darkroom.url)
     data = noise(160, 13)
     await add(page, {"sent.png": data, "kept.png": images.png(31, 31, 13)})
-    await slowly(page, 12_000)
-    await start(page)
-    await page.wait_for_function(_HALFWAY)
+    await start_halfway(page)
     await expect(card(page, "sent.png").locator(".note")).to_contain_text("% uploaded")
     await tab.shots("upload-sending")
     assert await tab.findings() == []
@@ -207,9 +213,7 @@ async def test_two_tabs_upload_a_picture_once(darkroom: StandaloneProcess, tab: 
     sent: list[str] = []
     page.context.on("request", lambda r: sent.append(r.url) if r.method == "POST" else None)
     await add(page, {"once.png": noise(160, 27)})
-    await slowly(page, 12_000)
-    await start(page)
-    await page.wait_for_function(_HALFWAY)
+    await start_halfway(page)
     other = Tab(await page.context.new_page())
     await opened(other, darkroom.url)
     note = card(other.page, "once.png").locator(".note")
@@ -228,9 +232,7 @@ async def test_another_tab_finishes_the_upload_of_a_closed_one(
     closed = Tab(await page.context.new_page())
     await opened(closed, darkroom.url)
     await add(closed.page, {"left.png": noise(160, 28)})
-    await slowly(closed.page, 12_000)
-    await start(closed.page)
-    await closed.page.wait_for_function(_HALFWAY)
+    await start_halfway(closed.page)
     await page.reload()
     await ready(page)
     await ended(page, "sending", 1)

@@ -100,5 +100,5 @@ async def created(store: Store, name: str = "") -> str:
         found.extend([each["_id"] async for each in cursor])
         return bool(found)
 
-    await wait_until(looked)
+    await wait_until(looked, 60)
     return found[0]

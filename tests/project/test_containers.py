@@ -235,9 +235,9 @@ def test_health_commands(darkroom: Any) -> None:
         environment = {"PATH": "/usr/bin:/bin", **stores, **environment}
         return subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
 
-    assert health("service", PORT=str(darkroom.port)) == 0
+    darkroom.until(lambda: health("service", PORT=str(darkroom.port)) == 0, "healthy")
     assert health("service", PORT="1") == 1
-    assert health("workers") == 0
+    darkroom.until(lambda: health("workers") == 0, "seen by its worker's heartbeat")
     assert health("workers", MONGO_DB="empty") == 1
 
 

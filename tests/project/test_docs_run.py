@@ -88,7 +88,7 @@ SHARING_PAGES = [
 
 
 @pytest.mark.parametrize("page", OWN_PAGES, ids=lambda path: path.relative_to(ROOT).as_posix())
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_commands_of_a_page_run(
     page: Path,
     tmp_path: Path,
@@ -108,7 +108,7 @@ def test_the_commands_of_a_page_run(
 
 
 @pytest.mark.integration
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 def test_the_commands_of_the_other_pages_run(tmp_path: Path) -> None:
     """Those of README and of all pages that need no settings, one after the other on one."""
     assert ROOT / "README.md" in SHARING_PAGES

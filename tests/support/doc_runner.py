@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,8 @@ _STARTED_STATUSES = frozenset({"CREATED", "STARTED"})
 _LATER_STATUSES = _STARTED_STATUSES | {"SUCCESS"}
 _CONSTANT_KEYS = frozenset({"task_id", "group_id", "name", "total", "operations"})
 """Members of a task that do not change between its start and its end."""
+_CANCELS = '"status": "CANCELLED"'
+"""In a block that cancels a task, which may not end before."""
 _READY_LINE = "Darkroom is ready"
 _SETTING_NAMES = {name.upper() for name in FIELDS}
 
@@ -131,6 +134,12 @@ class PageRunner:
         Raises:
             AssertionError: a command fails, or prints something else.
         """
+        with contextlib.ExitStack() as stack:
+            if _CANCELS in block.text:
+                stack.enter_context(self._halted_worker())
+            self._run(block, seconds)
+
+    def _run(self, block: Block, seconds: float) -> None:
         for command, shown in split_commands(block):
             script = command
             for shown_url, url in self._stores.items():
@@ -145,6 +154,15 @@ class PageRunner:
                 self._start(script)
             else:
                 self._compare(command, self._shell(script, seconds), shown)
+
+    @contextlib.contextmanager
+    def _halted_worker(self) -> Iterator[None]:
+        pid = int((self.folder / "data" / "run" / "worker-0.pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
 
     def _fill_placeholders(self, text: str) -> str:
         return re.sub(r"<(\w+)>", lambda m: self._json_values[m[1]], text)
