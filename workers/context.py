@@ -31,7 +31,7 @@ class WorkerContext:
 
     ``scratch``: its temporary folder. ``memory``: shared by its running child processes.
     ``claiming``: tasks that it claims at this moment; those it has claimed are ``attempts``.
-    ``busy``: set when an attempt begins, see ``watch_cancellations``.
+    ``cancellations``: how often ``check_leases`` was called.
     ``done`` and ``failed``: tasks it ended so since its start. ``draining``: it takes no new tasks.
     ``reported``: it has sent a heartbeat. ``publishing_bytes``: of results that it is storing.
     ``leave``: called with the id of a job that this worker cannot do; it is not taken again.
@@ -52,7 +52,7 @@ class WorkerContext:
     claiming: int = 0
     leave: Callable[[str], None] = field(default=lambda _: None)
     attempts: set[Attempt] = field(default_factory=set)
-    busy: asyncio.Event = field(default_factory=asyncio.Event)
+    cancellations: int = 0
     done: int = 0
     failed: int = 0
     started_at: datetime = field(init=False)
@@ -65,6 +65,16 @@ class WorkerContext:
 
     def __post_init__(self) -> None:
         self.started_at = self.store.clock.now()
+
+    def check_leases(self, task_id: str = "") -> None:
+        """Let the attempt at a task, which may be cancelled, check its lease; all without an id.
+
+        Only the lease decides: the task may have been restarted since, and be running again.
+        """
+        self.cancellations += 1
+        for attempt in self.attempts:
+            if task_id in {"", attempt.task.id}:
+                attempt.check_lease.set()
 
     @cached_property
     def abilities(self) -> Abilities:

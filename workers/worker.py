@@ -27,7 +27,6 @@ from models.store import Store
 from models.store.mongo.programs import REFRESH_SECONDS
 from models.tasks.needs import differences
 from workers import metrics
-from workers.background.cancellation import REOPEN_SECONDS, watch_cancellations
 from workers.background.heartbeat import HEARTBEAT_SECONDS, report_heartbeat
 from workers.background.housekeeping import pause_seconds, run_if_due
 from workers.background.impossible import IMPOSSIBLE_CHECK_SECONDS, fail_impossible
@@ -98,14 +97,13 @@ def create(
             leave=loop.leave,
         )
         ctx.update(worker=worker, jobs=loop)
-        loop.kind = worker.abilities.kind
+        loop.kind, loop.on_cancelled = worker.abilities.kind, worker.check_leases
         await _warn_of_differences(worker)
         store.availability.on_change = loop.pause
         jobs: list[tuple[str, Callable[[], Awaitable[object]], float]] = [
             ("sweep", lambda: sweep_if_due(worker), settings.worker.sweep_interval_seconds),
             ("housekeeping", lambda: run_if_due(name, settings, store), pause_seconds(settings)),
             ("impossible", lambda: fail_impossible(worker), IMPOSSIBLE_CHECK_SECONDS),
-            ("cancellation", lambda: watch_cancellations(worker), REOPEN_SECONDS),
             ("programs", store.programs.refresh, REFRESH_SECONDS),
             ("heartbeat", lambda: report_heartbeat(worker, loop), HEARTBEAT_SECONDS),
             # These end only by an error, e.g. when the store is away while they start.

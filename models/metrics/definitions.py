@@ -165,7 +165,10 @@ REDIS_CALLS = Metric(
     _H,
     _BOTH,
     "Calls to the queue in Redis, except arq's own polling.",
-    {"call": ("enqueue", "are_queued", "ping", "depth", "memory"), "outcome": _OUTCOMES},
+    {
+        "call": ("enqueue", "are_queued", "ping", "depth", "memory", "publish_cancelled"),
+        "outcome": _OUTCOMES,
+    },
     _CALL_BUCKETS,
 )
 EVENT_LOOP_LAG = Metric(

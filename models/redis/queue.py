@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -39,6 +40,9 @@ QUEUED_CHANNEL = "darkroom:queued"
 It is empty, or says who put which job back that it cannot do: ``{kind} {job_id}``. Workers of that
 kind cannot, either."""
 
+CANCELLED_CHANNEL = "darkroom:cancelled"
+"""The id of each task that is cancelled is published here, so that its worker stops at once."""
+
 JOB_NAME = "process"
 """Name of the only arq job: process(task_id)."""
 
@@ -69,7 +73,7 @@ def connect(settings: StoreSettings) -> ArqRedis:
 class Queue:
     """Enqueue tasks; the sweep enqueues a task again whose job failed or was lost.
 
-    All methods but ``enqueue`` raise StoreUnavailable if Redis does not answer in time.
+    Its questions raise StoreUnavailable if Redis does not answer in time.
     """
 
     def __init__(
@@ -117,6 +121,12 @@ class Queue:
             log.warning("enqueue_failed", task_id=task_id, reason=repr(error.__cause__))
             return False
         return True
+
+    async def publish_cancelled(self, task_id: str) -> None:
+        """Tell the worker of a cancelled task; without Redis, its next heartbeat does."""
+        with contextlib.suppress(StoreUnavailable):
+            async with self._call("publish_cancelled"):
+                await self._redis.publish(CANCELLED_CHANNEL, task_id)
 
     async def are_queued(self, job_ids: Sequence[str]) -> list[bool]:
         """Return for each job whether it is in the queue: no worker has taken it."""

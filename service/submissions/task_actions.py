@@ -10,7 +10,7 @@ from models.errors import NotFound, TaskCancelled, WrongStatus
 from models.metrics.definitions import TASKS_ENDED
 from models.metrics.instruments import operation_label
 from models.tasks.task import RESTARTABLE, Status, Task
-from service.app_keys import INSTRUMENTS, STORE
+from service.app_keys import INSTRUMENTS, QUEUE, STORE
 from service.auth.identity import client_id
 from service.events.long_poll import POLLED_TASKS
 from service.submissions.task_creator import TASK_CREATOR
@@ -35,6 +35,7 @@ async def cancel_task(request: web.Request, task_id: str, view: View) -> Task:
         raise _wrong_status(found, "cancelled", _CANCELLABLE)
     structlog.contextvars.bind_contextvars(task_id=task.id)
     log.info("task_cancelled")
+    await request.app[QUEUE].publish_cancelled(task.id)
     await store.pending_webhooks.release(task.id)
     request.app[INSTRUMENTS].count(TASKS_ENDED, operation_label(task.operations), task.status)
     return task

@@ -1,1 +1,1 @@
-"""Background loops of a worker: sweep, housekeeping, heartbeat, cancellation."""
+"""Background loops of a worker: sweep, housekeeping, heartbeat."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,7 +13,7 @@ import structlog
 from arq.worker import Retry, Worker
 
 from models.redis.connection import REDIS_ERRORS
-from models.redis.queue import QUEUED_CHANNEL, is_short
+from models.redis.queue import CANCELLED_CHANNEL, QUEUED_CHANNEL, is_short
 from models.tasks.places import takes_short
 
 log = structlog.get_logger()
@@ -56,6 +57,7 @@ class DarkroomWorker(Worker):
         self._redis_away = False
         self._draining = self._store_away = False
         self.kind = ""  # equal for workers that can do the same
+        self.on_cancelled: Callable[[str], None] = lambda _: None  # see ``check_leases``
         self._scores: dict[str, float] = {}  # of the jobs in work: their places in the queue
         self._left: dict[str, None] = {}  # jobs that it leaves to others, the oldest first
         self.on_stop = self._on_stop_signal
@@ -95,19 +97,27 @@ class DarkroomWorker(Worker):
             self._woken.set()
 
     async def read_when_queued(self) -> None:
-        """Read the queue whenever a job was enqueued, until cancelled."""
+        """Follow Redis' messages: read the queue after an enqueue; pass on what is cancelled."""
         while True:
             with contextlib.suppress(*REDIS_ERRORS):
-                async with self.pool.pubsub(ignore_subscribe_messages=True) as subscription:
-                    await subscription.subscribe(QUEUED_CHANNEL)
-                    self._wake()  # for what was enqueued before
+                async with self.pool.pubsub() as subscription:
+                    await subscription.subscribe(QUEUED_CHANNEL, CANCELLED_CHANNEL)
                     while True:
                         if message := await subscription.get_message(timeout=_MAX_IDLE_SECONDS):
-                            self._hear(message["data"])
+                            self._on_message(message)
             await asyncio.sleep(_POLL_SECONDS)
 
-    def _hear(self, message: bytes) -> None:
-        kind, _, job_id = message.decode(errors="replace").partition(" ")
+    def _on_message(self, message: dict[str, Any]) -> None:
+        if message["type"] != "message":  # subscribed, perhaps again: some were missed
+            self._wake()
+            self.on_cancelled("")
+        elif message["channel"] == CANCELLED_CHANNEL.encode():
+            self.on_cancelled(message["data"].decode(errors="replace"))
+        else:
+            self._hear(message["data"])
+
+    def _hear(self, data: bytes) -> None:
+        kind, _, job_id = data.decode(errors="replace").partition(" ")
         if job_id and kind == self.kind:
             self.leave(job_id)  # without looking at it: it would be put back again
         else:

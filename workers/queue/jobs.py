@@ -40,6 +40,7 @@ async def run_task(ctx: dict[str, Any], task_id: str) -> None:
     worker: WorkerContext = ctx["worker"]
     token = secrets.token_hex(16)
     with structlog.contextvars.bound_contextvars(task_id=task_id):
+        heard = worker.cancellations
         try:
             task = await _claim(worker, task_id, token)
         except StoreUnavailable:
@@ -56,6 +57,8 @@ async def run_task(ctx: dict[str, Any], task_id: str) -> None:
         log.info("task_started", attempt=task.attempts)
         jobs: DarkroomWorker = ctx["jobs"]
         attempt = Attempt(task, token, partial(jobs.store_results, ctx["job_id"]))
+        if worker.cancellations != heard:  # perhaps of this task, after the claim
+            attempt.check_lease.set()
         try:
             await _attempt(worker, attempt)
         finally:
@@ -94,7 +97,6 @@ async def _claim(worker: WorkerContext, task_id: str, token: str) -> Task | None
 
 async def _attempt(worker: WorkerContext, attempt: Attempt) -> None:
     worker.attempts.add(attempt)
-    worker.busy.set()
     heartbeat = asyncio.create_task(_heartbeat(worker, attempt))
     working = asyncio.create_task(execute(worker, attempt))
     lost = asyncio.create_task(attempt.lost.wait())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Collection
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -23,6 +23,7 @@ _ALL_CHANGES: Document = {
         {f"{_FIELDS}.progress": {"$exists": True}},
     ]
 }
+_ENDINGS: Document = {f"{_FIELDS}.status": {"$in": list(ENDED)}}
 # Not the document: changed tasks are read in one query, and only those with a reader.
 _PROJECTION: Document = {
     "documentKey": 1,
@@ -45,7 +46,6 @@ class TaskChangeStream:
 
     def __init__(self, collection: AsyncIOMotorCollection[Document]) -> None:
         self._tasks = collection
-        self._endings: Collection[Status] = ENDED
         self._detailed = False
         self._mode_changed = asyncio.Event()
         self._closing: set[asyncio.Task[None]] = set()
@@ -57,17 +57,12 @@ class TaskChangeStream:
             self._mode_changed.set()
 
     @asynccontextmanager
-    async def changes(
-        self, endings: Collection[Status] = ENDED
-    ) -> AsyncIterator[AsyncIterator[TaskChange]]:
+    async def changes(self) -> AsyncIterator[AsyncIterator[TaskChange]]:
         """Yield changes as they happen; switching the mode meanwhile loses none and may repeat one.
-
-        ``endings``: unless the stream is detailed, only changes to one of these statuses.
 
         Raises:
             StoreUnavailable: the stream broke; changes may have been missed.
         """
-        self._endings = endings
         self._mode_changed.clear()
         with raising_unavailable():
             stream = self._open({})
@@ -77,10 +72,8 @@ class TaskChangeStream:
                 yield changes
 
     def _open(self, start: Document) -> _Stream:
-        endings = {f"{_FIELDS}.status": {"$in": list(self._endings)}}
-        condition = _ALL_CHANGES if self._detailed else endings
         stream: _Stream = self._tasks.watch(
-            [{"$match": condition}, {"$project": _PROJECTION}],
+            [{"$match": _ALL_CHANGES if self._detailed else _ENDINGS}, {"$project": _PROJECTION}],
             max_await_time_ms=_MAX_AWAIT_MS,
             **start,
         )

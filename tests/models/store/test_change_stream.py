@@ -74,15 +74,6 @@ async def test_stream_reports_only_endings_unless_detailed(store: Store) -> None
         assert (await until_ended(changes, fourth))[-1] == TaskChange(fourth, Status.SUCCESS)
 
 
-async def test_stream_of_chosen_endings(store: Store) -> None:
-    async with store.change_stream.changes({Status.CANCELLED}) as changes:
-        first, second = [await create(store, number) for number in range(2)]
-        await run(store, first)
-        await store.tasks.cancel(second, {"code": "cancelled"})
-        async with asyncio.timeout(20):
-            assert await anext(changes) == TaskChange(second, Status.CANCELLED)
-
-
 async def test_repeated_mode_switches_lose_no_ending(store: Store) -> None:
     count = 30
     tasks = [await create(store, number) for number in range(count)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -14,12 +16,10 @@ from models.store import Store
 from service.events.long_poll import COMPLETION_WAITER
 from tests.conftest import working
 from tests.support import images
-from tests.support.databases import break_change_streams
 from tests.workers.queue.test_jobs import (
     send_to_halted_child,
     started_worker,
     wait_until,
-    worker_of,
 )
 from workers.queue import execute
 
@@ -196,11 +196,33 @@ async def test_group_with_a_cancelled_task(client: Any, settings: Settings) -> N
     assert b"b-upscale-x2.png" in archive and b"(cancelled)" in archive
 
 
-async def test_worker_reopens_a_broken_change_stream(
+async def test_worker_that_lost_redis_checks_its_leases_afterwards(
     client: Any, send: Send, store: Store, patient_worker: Any
 ) -> None:
+    queue_worker = await started_worker(patient_worker)
     task_id, busy = await send_to_halted_child(send, patient_worker)
-    await break_change_streams(store)
-    await client.delete(f"/tasks/{task_id}")
-    await wait_until(lambda: not worker_of(patient_worker).attempts)
+    await store.tasks.cancel(task_id, {"code": "cancelled"})  # without a message
+    await patient_worker.pool.client_kill_filter(_type="pubsub")
+    await wait_until(lambda: not queue_worker.attempts)
     await wait_until(lambda: not psutil.pid_exists(busy))
+
+
+async def test_cancel_between_a_claim_and_its_attempt(
+    client: Any, send: Send, patient_worker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue_worker = await started_worker(patient_worker)
+    (child,) = queue_worker.children.pids
+    os.kill(child, signal.SIGSTOP)  # otherwise the task could end before it is looked at
+    leases = queue_worker.store.leases
+    claim = leases.claim
+
+    async def claim_and_cancel(task_id: str, **options: Any) -> Any:
+        task, heard = await claim(task_id, **options), queue_worker.cancellations
+        assert (await client.delete(f"/tasks/{task_id}")).status == 200
+        await wait_until(lambda: queue_worker.cancellations > heard)
+        return task
+
+    monkeypatch.setattr(leases, "claim", claim_and_cancel)
+    await send()
+    await wait_until(lambda: patient_worker.jobs_complete == 1)
+    assert not queue_worker.attempts

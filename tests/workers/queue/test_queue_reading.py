@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 from arq.worker import func
 
-from models.redis.queue import JOB_NAME, QUEUED_CHANNEL, Queue, connect, from_json, to_json
+from models.redis.queue import (
+    CANCELLED_CHANNEL,
+    JOB_NAME,
+    QUEUED_CHANNEL,
+    Queue,
+    connect,
+    from_json,
+    to_json,
+)
 from models.settings import Settings
 from tests.workers.queue.test_jobs import wait_until
 from workers.queue.arq_worker import DarkroomWorker, PutBack
@@ -186,13 +194,18 @@ async def test_a_message_during_a_read_is_not_lost(
     assert worker._woken.is_set()
 
 
+async def transactions(worker: DarkroomWorker) -> int:
+    found = await worker.pool.info("commandstats")
+    return int(found.get("cmdstat_exec", {"calls": 0})["calls"])
+
+
 async def test_job_place_and_message_are_one_transaction(start: Start) -> None:
     worker = start()
     async with worker.pool.pubsub(ignore_subscribe_messages=True) as heard:
         await heard.subscribe(QUEUED_CHANNEL)
-        before = (await worker.pool.info("commandstats"))["cmdstat_exec"]["calls"]
+        before = await transactions(worker)
         assert await Queue(worker.pool, 3).enqueue("a", 2, 7, SINCE, short=True)
-        assert (await worker.pool.info("commandstats"))["cmdstat_exec"]["calls"] == before + 1
+        assert await transactions(worker) == before + 1
         message = None
         while message is None:
             message = await heard.get_message(timeout=5)
@@ -200,3 +213,21 @@ async def test_job_place_and_message_are_one_transaction(start: Start) -> None:
     assert await waiting(worker) == [(b"a:2:short", 7001.0)]
     assert from_json(await worker.pool.get("arq:job:a:2:short"))["a"] == ["a"]
     assert 0 < await worker.pool.ttl("arq:job:a:2:short") <= 24 * 3600
+
+
+async def test_a_worker_hears_which_task_is_cancelled(start: Start) -> None:
+    worker = start()
+    heard: asyncio.Queue[str] = asyncio.Queue()
+    worker.on_cancelled = heard.put_nowait
+    reading = asyncio.create_task(worker.read_when_queued())
+    assert [await heard.get() for _ in range(2)] == ["", ""]  # what came before was not heard
+    worker._woken.clear()
+    queue = Queue(worker.pool, 3)
+    await queue.publish_cancelled("a")
+    assert await heard.get() == "a"
+    assert not worker._woken.is_set()  # the queue is as it was
+    await worker.pool.publish(CANCELLED_CHANNEL, b"\xff")
+    await queue.publish_cancelled("b")
+    assert [await heard.get() for _ in range(2)] == ["\ufffd", "b"]
+    reading.cancel()
+    await asyncio.gather(reading, return_exceptions=True)
