@@ -10,6 +10,8 @@ from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
+from async_lru import alru_cache
+
 from models.free_space import FreeSpace
 from models.metrics.instruments import Instruments
 from models.metrics.metric import MetricSource
@@ -23,6 +25,8 @@ from models.work_prices import crowding
 from workers.child.memory_semaphore import MemorySemaphore
 from workers.child.pool import ChildPool
 from workers.progress import ProgressMeter
+
+_COUNT_SECONDS = 60.0  # each of a thousand workers counts all: a hundredth of a core
 
 
 @dataclass
@@ -65,6 +69,7 @@ class WorkerContext:
 
     def __post_init__(self) -> None:
         self.started_at = self.store.clock.now()
+        self.count_workers = alru_cache(ttl=_COUNT_SECONDS)(self.store.workers.count_alive)
 
     def check_leases(self, task_id: str = "") -> None:
         """Let the attempt at a task, which may be cancelled, check its lease; all without an id.

@@ -20,7 +20,7 @@ log = structlog.get_logger()
 
 MAX_RETRY_SECONDS = 3600.0
 """The longest pause between two attempts, even if the receiver asks for more."""
-_POLL_SWEEPS = 5  # intervals of the sweep between two polls: the worker that sweeps sets ``due``
+_POLL_SWEEPS = 15  # intervals of the sweep between two polls: the worker that sweeps sets ``due``
 _MAX_CRASHES = 5  # attempts that end with a crash or an unexpected error: the item is to blame
 
 _SHUTDOWN_GRACE_SECONDS = 5.0  # so that a receiver that is accepting an item does not get it twice

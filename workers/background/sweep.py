@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from datetime import datetime, timedelta
 
 import structlog
@@ -20,6 +21,7 @@ from workers.webhooks.sender import task_ended
 log = structlog.get_logger()
 
 _LOCK = "sweep"
+_LOOK = 4  # of all workers, on average, in each interval: at least one of them, 49 times of 50
 _ENQUEUE_BATCH = 100  # tasks enqueued concurrently
 _MIN_WAITING_SECONDS = 5  # before the sweep looks for the job of a created task in Redis
 
@@ -27,8 +29,11 @@ _MIN_WAITING_SECONDS = 5  # before the sweep looks for the job of a created task
 async def sweep_if_due(worker: WorkerContext) -> int:
     """Sweep unless a worker has begun to within the interval; return as ``sweep_once``.
 
-    The worker that sweeps also looks at the outboxes; the others do so less often.
+    Of many workers a few look whether it is due, others each time. The worker that sweeps also
+    looks at the outboxes; the others do so less often.
     """
+    if random.random() * await worker.count_workers() > _LOOK:
+        return 0
     interval = worker.settings.worker.sweep_interval_seconds
     if not await worker.store.periodic_lock.acquire(_LOCK, worker.name, interval):
         return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import random
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -151,6 +152,32 @@ async def test_who_sweeps_looks_at_the_outboxes(settings: Settings, store: Store
         await sweep_module.sweep_if_due(worker)
     due = [(each.email_due.is_set(), each.webhook_due.is_set()) for each in (first, second)]
     assert due == [(True, True), (False, False)]
+    await redis.aclose(close_connection_pool=True)
+
+
+@pytest.mark.parametrize(("workers", "chance", "looks"), [(4, 1, 1), (40, 0.09, 1), (40, 0.11, 0)])
+async def test_of_many_workers_some_look_whether_a_sweep_is_due(
+    settings: Settings,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    workers: int,
+    chance: float,
+    looks: int,
+) -> None:
+    for number in range(workers):
+        await store.workers.report(f"w{number}")
+    looked: list[str] = []
+
+    async def acquire(job: str, *_: Any) -> bool:
+        looked.append(job)
+        return False
+
+    redis = connect(settings.stores)
+    worker = idle_worker(settings, store, redis, Path())
+    monkeypatch.setattr(worker.store.periodic_lock, "acquire", acquire)
+    monkeypatch.setattr(random, "random", lambda: chance)
+    await sweep_module.sweep_if_due(worker)
+    assert looked == ["sweep"] * looks
     await redis.aclose(close_connection_pool=True)
 
 
