@@ -165,7 +165,7 @@ async def test_of_many_workers_some_look_whether_a_sweep_is_due(
     looks: int,
 ) -> None:
     for number in range(workers):
-        await store.workers.report(f"w{number}")
+        await store.workers.report(f"w{number}", first=True)
     looked: list[str] = []
 
     async def acquire(job: str, *_: Any) -> bool:
