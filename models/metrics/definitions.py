@@ -237,7 +237,7 @@ QUEUED_JOBS = Metric(
     _STORES,
     "Jobs in Redis: those of waiting tasks.",
 )
-LIVE_WORKERS = Metric("darkroom_workers", _G, _STORES, "Workers with a heartbeat in the last 12 s.")
+LIVE_WORKERS = Metric("darkroom_workers", _G, _STORES, "Workers with a heartbeat in the last 6 s.")
 SNAPSHOT_AGE = Metric(
     "darkroom_snapshot_age_seconds",
     _G,

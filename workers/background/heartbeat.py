@@ -16,9 +16,7 @@ from workers.sandbox.proc_status import memory_bytes
 
 log = structlog.get_logger()
 
-HEARTBEAT_SECONDS = (
-    4.0  # between two heartbeats; each is a write, and a thousand idle workers send them
-)
+HEARTBEAT_SECONDS = 2.0  # between two heartbeats
 _MAX_LISTED = 64  # children and tasks listed one by one: bounds a document written so often
 
 

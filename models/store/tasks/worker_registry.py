@@ -15,7 +15,7 @@ from models.settings import Settings
 from models.store.mongo.repository import Document, Repository, now_plus, upsert
 from models.tasks.needs import Abilities
 
-HEARTBEAT_TIMEOUT_SECONDS = 12.0  # three heartbeats: a worker silent for longer counts as dead
+HEARTBEAT_TIMEOUT_SECONDS = 6.0  # three heartbeats: a worker silent for longer counts as dead
 _MAX_NAME_CHARACTERS = 300
 
 
