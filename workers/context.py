@@ -26,7 +26,7 @@ from workers.child.memory_semaphore import MemorySemaphore
 from workers.child.pool import ChildPool
 from workers.progress import ProgressMeter
 
-_COUNT_SECONDS = 60.0  # each of a thousand workers counts all: a hundredth of a core
+_COUNT_SECONDS = 60.0  # so that many workers do not count each other all the time
 
 
 @dataclass

@@ -73,7 +73,8 @@ def connect(settings: StoreSettings) -> ArqRedis:
 class Queue:
     """Enqueue tasks; the sweep enqueues a task again whose job failed or was lost.
 
-    Its questions raise StoreUnavailable if Redis does not answer in time.
+    All methods but ``enqueue`` and ``publish_cancelled`` raise StoreUnavailable if Redis does not
+    answer in time.
     """
 
     def __init__(
