@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,10 +37,13 @@ class WorkerContext:
     ``scratch``: its temporary folder. ``memory``: shared by its running child processes.
     ``claiming``: tasks that it claims at this moment; those it has claimed are ``attempts``.
     ``cancellations``: how often ``check_leases`` was called.
-    ``done`` and ``failed``: tasks it ended so since its start. ``draining``: it takes no new tasks.
+    ``done`` and ``failed``: tasks it ended so since its start. ``worked_at``: when its last attempt
+    ended; ``snapshot_at``: when it began the last snapshot of its metrics (time.monotonic).
+    ``draining``: it takes no new tasks.
     ``reported``: it has sent a heartbeat. ``publishing_bytes``: of results that it is storing.
     ``leave``: called with the id of a job that this worker cannot do; it is not taken again.
     ``swept_to``: when the last of the waiting tasks was enqueued that its last sweep looked at.
+    ``ended``: tasks whose webhooks are to be made due.
     ``email_due``, ``webhook_due``: set when one may be due, so that the sender looks at once.
     """
 
@@ -59,11 +63,14 @@ class WorkerContext:
     cancellations: int = 0
     done: int = 0
     failed: int = 0
+    worked_at: float = -math.inf
+    snapshot_at: float = -math.inf
     started_at: datetime = field(init=False)
     draining: bool = False
     reported: bool = False
     publishing_bytes: int = 0
     swept_to: datetime | None = None
+    ended: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     email_due: asyncio.Event = field(default_factory=asyncio.Event)
     webhook_due: asyncio.Event = field(default_factory=asyncio.Event)
 

@@ -48,6 +48,16 @@ def count_failure(instruments: Instruments, task: Task, code: str) -> None:
 
 
 SNAPSHOT_SECONDS = 5.0  # between two snapshots: a scrape every 15 s sees each change
+_IDLE_SNAPSHOT_SECONDS = 15.0
+
+
+async def write_snapshot_if_due(worker: WorkerContext) -> None:
+    """Write a snapshot; one every 15 s of a worker that had no task since: a fleet costs less."""
+    began = time.monotonic()
+    idle = not worker.attempts and worker.worked_at < worker.snapshot_at
+    if not idle or began - worker.snapshot_at >= _IDLE_SNAPSHOT_SECONDS:
+        await write_snapshot(worker)
+        worker.snapshot_at = began
 
 
 async def write_snapshot(worker: WorkerContext, *, gauges: bool = True) -> None:

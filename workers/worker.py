@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any
 
 import structlog
@@ -39,7 +39,7 @@ from workers.mail.sender import send_emails
 from workers.queue import scratch_dir
 from workers.queue.arq_worker import DarkroomWorker
 from workers.queue.jobs import run_task
-from workers.webhooks.sender import send_webhooks
+from workers.webhooks.sender import RELEASE_SECONDS, release_webhooks, send_webhooks
 from workers.worker_name import worker_name
 
 log = structlog.get_logger()
@@ -113,6 +113,7 @@ def create(
                 _SENDER_RESTART_SECONDS,
             ),
             ("webhooks", lambda: send_webhooks(worker), _SENDER_RESTART_SECONDS),
+            ("release_webhooks", lambda: release_webhooks(worker), RELEASE_SECONDS),
             # Not an arq job, which would wait behind all tasks. A restarted worker catches up.
             (
                 "newsletter",
@@ -122,10 +123,10 @@ def create(
         ]
         if settings.monitoring.metrics:
             seconds = metrics.SNAPSHOT_SECONDS
-            jobs.append(("metrics", lambda: metrics.write_snapshot(worker), seconds))
+            jobs.append(("metrics", lambda: metrics.write_snapshot_if_due(worker), seconds))
         running = [
             *(run_periodically(*job) for job in jobs),
-            loop.read_when_queued(),
+            loop.follow_messages(),
             measure_lag(instruments),
         ]
         background.extend(asyncio.create_task(job) for job in running)
@@ -139,15 +140,13 @@ def create(
         )
 
     async def stop(ctx: dict[str, Any]) -> None:
-        pending = set(background)
-        while pending:  # drivers sometimes swallow a cancellation: the worker would never stop
-            for task in pending:
-                task.cancel()
-            _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)
-        await asyncio.gather(*background, return_exceptions=True)
+        await _cancel(background)
         worker: WorkerContext | None = ctx.get("worker")
         if worker is not None:
             await worker.children.stop()
+            if not worker.ended.empty():
+                with contextlib.suppress(StoreUnavailable):
+                    await release_webhooks(worker)
             with contextlib.suppress(StoreUnavailable):
                 await worker.store.workers.remove(worker.name)
                 await worker.store.programs.leave()
@@ -177,6 +176,16 @@ def create(
         log_results=False,
     )
     return loop
+
+
+async def _cancel(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel ``tasks`` and wait for their ends."""
+    pending = set(tasks)
+    while pending:  # drivers sometimes swallow a cancellation: the worker would never stop
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_SECONDS)
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _warn_of_differences(worker: WorkerContext) -> None:

@@ -36,7 +36,7 @@ async def cancel_task(request: web.Request, task_id: str, view: View) -> Task:
     structlog.contextvars.bind_contextvars(task_id=task.id)
     log.info("task_cancelled")
     await request.app[QUEUE].publish_cancelled(task.id)
-    await store.pending_webhooks.release(task.id)
+    await store.pending_webhooks.release([task.id])
     request.app[INSTRUMENTS].count(TASKS_ENDED, operation_label(task.operations), task.status)
     return task
 

@@ -35,7 +35,7 @@ async def fail_impossible(worker: WorkerContext) -> int:
         if await store.leases.fail_waiting(task.id, error.document()):
             log.warning("task_impossible", task_id=task.id, **error.document())
             metrics.count_failure(worker.instruments, task, error.code)
-            await task_ended(worker, task.id)
+            task_ended(worker, task.id)
             count += 1
     return count
 

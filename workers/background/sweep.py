@@ -73,7 +73,7 @@ async def _not_given_up(worker: WorkerContext, tasks: list[Task]) -> list[Task]:
         ):
             log.warning("task_given_up", task_id=task.id, attempts=task.attempts)
             metrics.count_failure(worker.instruments, task, WorkerCrashed.code)
-            await task_ended(worker, task.id)
+            task_ended(worker, task.id)
         else:
             left.append(task)
     return left

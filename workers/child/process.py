@@ -17,12 +17,13 @@ from typing import Any
 import structlog
 
 from models.errors import WorkerCrashed
+from models.small_files import in_thread_if_large
 from workers.child import task_limits
 from workers.child.disk_quota import DiskQuota
 from workers.child.fork_server import ForkedProcess, ForkServer
 from workers.child.protocol import LogMessage, Message, Progress, Ready, StartRefused, parse_message
 from workers.child.request import Request
-from workers.child.results import ProtocolError, clear_folder, collect, remove_folder
+from workers.child.results import ProtocolError, bytes_in, clear_folder, collect, remove_folder
 from workers.child.stderr import StderrReader
 from workers.child.task_limits import IDLE_CPU_SECONDS
 from workers.sandbox.proc_status import cpu_seconds, memory_bytes
@@ -152,7 +153,9 @@ class ChildProcess:
         self._context = contextvars.copy_context()
         self._stderr.start_task()
         received, log_records, start = 0, 0, time.monotonic()
-        prepared = await asyncio.to_thread(self._prepare, request)
+        given = [Path(path).stat().st_size for path in (request.source, request.watermark) if path]
+        size = bytes_in(self._folder) + sum(given)
+        prepared = await in_thread_if_large(size, self._prepare, request)
         self._set_limits(request.memory_bytes, self._setup["cpu_seconds"])
         self._send(asdict(prepared))
         try:
@@ -170,7 +173,8 @@ class ChildProcess:
                 else:
                     break
             self._set_limits(0, IDLE_CPU_SECONDS)
-            return await asyncio.to_thread(self._collect, message, request)
+            size = bytes_in(self._folder)
+            return await in_thread_if_large(size, self._collect, message, request, size)
         except ProtocolError as error:
             raise await self._protocol_error(error) from None
 
@@ -181,9 +185,9 @@ class ChildProcess:
         self._quota = DiskQuota.for_request(request, *limits)
         return request.inside(self._folder)
 
-    def _collect(self, message: Message, request: Request) -> JsonObject:
-        """Return the final message with its files copied; empty the child's folder."""
-        collected = collect(message, request, self._folder)
+    def _collect(self, message: Message, request: Request, size: float) -> JsonObject:
+        """Return the final message, its files copied; empty the folder, of ``size`` bytes."""
+        collected = collect(message, request, self._folder, size)
         clear_folder(self._folder)
         return collected
 

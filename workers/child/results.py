@@ -7,6 +7,7 @@ copied, and the copy is inspected, hashed and published.
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import shutil
 import stat
@@ -20,6 +21,7 @@ from models.images.inspect import OutputFormat, result_size
 from workers.child.protocol import Defect, Failed, Message, Succeeded, WrittenFile
 from workers.child.request import Request
 
+_FEW_FILES = 16  # that are looked at and deleted without a thread
 _COPY_CHUNK_BYTES = 1 << 20  # bytes copied at once
 _ENDS = {"png": png.END_CHUNK, "jpeg": jpeg.END_MARKER}
 
@@ -28,8 +30,12 @@ class ProtocolError(ValueError):
     """A child sent what a sound one never sends."""
 
 
-def collect(message: Message, request: Request, child_folder: Path) -> dict[str, Any]:
+def collect(
+    message: Message, request: Request, child_folder: Path, most_bytes: float = math.inf
+) -> dict[str, Any]:
     """Return the final message for ``request``; copy its files from ``child_folder`` to the task's.
+
+    ``most_bytes``: of a file; a larger one has grown since its bytes were counted.
 
     Raises:
         ProtocolError: the message does not match the request, names a file that is not the child's,
@@ -50,18 +56,23 @@ def collect(message: Message, request: Request, child_folder: Path) -> dict[str,
     made += [(written, "png") for written in message.kept.values()]
     for number, (written, kind) in enumerate(made, 1):
         copy = Path(request.folder) / f"collect-{number}"
-        _collect_file(written, kind, child_folder, copy, request.frames)
+        _collect_file(written, kind, child_folder, copy, request.frames, most_bytes)
     return message.model_dump()
 
 
 def _collect_file(
-    made: WrittenFile, kind: OutputFormat, child_folder: Path, copy: Path, frames: int
+    made: WrittenFile,
+    kind: OutputFormat,
+    child_folder: Path,
+    copy: Path,
+    frames: int,
+    most_bytes: float,
 ) -> None:
     path = Path(made.path)
     if path.parent != child_folder or path.name in {"", ".."} or "\0" in path.name:
         raise ProtocolError("a file outside the child's folder")
     with _open_regular(path) as file, copy.open("wb") as to:
-        made.bytes, sha256 = _copy(file, to)
+        made.bytes, sha256 = _copy(file, to, most_bytes)
     with suppress(OSError):
         path.unlink()  # keeps two copies on disk as briefly as possible
     if sha256 != made.sha256:
@@ -102,18 +113,35 @@ def _open_regular(path: Path) -> BinaryIO:
     return os.fdopen(file, "rb")
 
 
-def _copy(file: BinaryIO, to: BinaryIO) -> tuple[int, str]:
+def _copy(file: BinaryIO, to: BinaryIO, most_bytes: float) -> tuple[int, str]:
     """Copy a file; return its length in bytes and its SHA-256.
 
     A child may still have the file open, and write to it or shorten it meanwhile.
     """
     left, digest = os.fstat(file.fileno()).st_size, hashlib.sha256()
+    if left > most_bytes:
+        raise ProtocolError(f"a file of {left} bytes, where all had {most_bytes:.0f}")
     size = 0
     while size < left and (data := file.read(min(_COPY_CHUNK_BYTES, left - size))):
         digest.update(data)
         to.write(data)
         size += len(data)
     return size, digest.hexdigest()
+
+
+def bytes_in(folder: Path) -> float:
+    """Return the bytes of the files in ``folder``; infinite if it has many, or other entries."""
+    size = 0
+    try:
+        with os.scandir(folder) as entries:
+            for number, entry in enumerate(entries):
+                status = entry.stat(follow_symlinks=False)
+                if number == _FEW_FILES or not stat.S_ISREG(status.st_mode):
+                    return math.inf
+                size += status.st_size
+    except OSError:  # e.g. what a child has just deleted
+        return math.inf
+    return size
 
 
 def clear_folder(folder: Path) -> None:

@@ -96,7 +96,7 @@ class DarkroomWorker(Worker):
         if self._unread:
             self._woken.set()
 
-    async def read_when_queued(self) -> None:
+    async def follow_messages(self) -> None:
         """Follow Redis' messages: read the queue after an enqueue; pass on what is cancelled."""
         while True:
             with contextlib.suppress(*REDIS_ERRORS):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 import time
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from models.error_members import from_document
 from models.images.inspect import ImageHeader, InputFormat, OutputFormat, inspect
 from models.operations import Operation, load
 from models.operations.steps import final_encoding, result_count, sizes_after
+from models.small_files import in_thread_if_large
 from models.tasks.task import Result
 from workers.child.request import Request
 from workers.context import Attempt, WorkerContext
@@ -67,7 +67,7 @@ async def execute(worker: WorkerContext, attempt: Attempt) -> None:
             for count, mark in prefixes.items()
             if count > skipped and worker.settings.retention.intermediate_ttl
         }
-        header = await asyncio.to_thread(_inspect, source)
+        header = await in_thread_if_large(source.stat().st_size, _inspect, source)
         tile = worker.settings.networks.tile_pixels
         need, fixed = memory_estimate.estimate(
             header, _left(operations, skipped), output.format, worker.catalogue, tile

@@ -65,8 +65,9 @@ async def run_task(ctx: dict[str, Any], task_id: str) -> None:
             metrics.count_attempt(worker.instruments, attempt)
             worker.done += attempt.outcome == "success"
             worker.failed += attempt.outcome == "failure"
+            worker.worked_at = time.monotonic()
         if attempt.outcome in {"success", "failure"}:
-            await task_ended(worker, task_id)
+            task_ended(worker, task_id)
 
 
 async def _claim(worker: WorkerContext, task_id: str, token: str) -> Task | None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
-from models.errors import BadCallbackUrl, StoreUnavailable
+from models.errors import BadCallbackUrl
 from models.images.inspect import MEDIA_TYPES
 from models.metrics.definitions import WEBHOOK_CALLS, WEBHOOK_DURATION
 from models.outbound.url import AddressPolicy, parse_callback_url, parse_deliver_url
@@ -27,6 +27,7 @@ _TRY_AGAIN = frozenset({408, 409, 423, 425, 429})
 """Statuses below 500 of a deliver_url after which it is tried again."""
 # A host gets an eighth of WEBHOOK_CONCURRENCY, a client half: slow receivers do not delay others.
 _SHARES = {"host": 8, "client": 2}
+RELEASE_SECONDS = 0.1  # between two looks for the webhooks of ended tasks
 _RECHECK_SECONDS = 10.0  # a webhook waits before a sender checks itself whether its task has ended
 
 
@@ -102,7 +103,7 @@ class WebhookSender(Sender[WebhookEvent]):
         return webhook
 
     async def _check_pending(self) -> None:
-        """Make due the webhooks whose tasks ended without ``task_ended``: their worker died."""
+        """Make due what ``release_webhooks`` did not: the worker died, or MongoDB was away."""
         if time.monotonic() >= self._next_check:
             self._next_check = time.monotonic() + _RECHECK_SECONDS
             await self._worker.store.pending_webhooks.poll(_RECHECK_SECONDS)
@@ -195,10 +196,27 @@ def _is_refused(result: CallResult) -> bool:
     return 400 <= status < 500 and status not in _TRY_AGAIN
 
 
-async def task_ended(worker: WorkerContext, task_id: str) -> None:
-    """Make due the webhooks that wait for this task. No retry: ``WebhookSender`` finds the rest."""
-    if not worker.settings.webhook.webhooks:
-        return
-    with contextlib.suppress(StoreUnavailable):
-        if await worker.store.pending_webhooks.release(task_id):
+def task_ended(worker: WorkerContext, task_id: str) -> None:
+    """Let ``release_webhooks`` make due the webhooks that wait for this task."""
+    if worker.settings.webhook.webhooks:
+        worker.ended.put_nowait(task_id)
+
+
+async def release_webhooks(worker: WorkerContext) -> None:
+    """Wait until a task has ended, and make due the webhooks of all that have: in one question.
+
+    No retry: ``WebhookSender`` finds the rest.
+    """
+    ended = [await worker.ended.get()]
+    while not worker.ended.empty():
+        ended.append(worker.ended.get_nowait())
+    due = len(ended)  # some may be, if it fails
+    try:
+        due = await worker.store.pending_webhooks.release(ended)
+    except asyncio.CancelledError:  # the worker is stopping, and calls this once more
+        for each in ended:
+            worker.ended.put_nowait(each)
+        raise
+    finally:
+        if due:
             worker.webhook_due.set()

@@ -13,7 +13,8 @@ from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from models.settings import Settings
-from models.store.mongo.repository import Document, Repository, insert_timed
+from models.small_files import SMALL_BYTES
+from models.store.mongo.repository import Document, Repository, insert_new
 
 T = TypeVar("T")
 
@@ -65,12 +66,12 @@ class FileBucket(Repository):
                 return found
 
     async def _insert(
-        self, source: Source, filename: str, metadata: Document, times: Document | None = None
+        self, source: Source, filename: str, metadata: Document, time_field: str = ""
     ) -> ObjectId | None:
         """Store a file; return its id, None if one with the ``key`` in ``metadata`` exists.
 
-        ``times``: metadata that are expressions of the server's time. The driver's GridFS asks
-        before each file whether its indexes exist, and has no such expressions.
+        ``time_field``: of the metadata, that gets the server's time. The driver's GridFS goes by
+        this machine's clock, and asks before each file whether its indexes exist.
         """
         file_id = _id_at(await self._now())
         entry: Document = {"_id": file_id, "filename": filename, "chunkSize": CHUNK_BYTES}
@@ -80,17 +81,18 @@ class FileBucket(Repository):
             await self._chunks.delete_many({"files_id": file_id})
             raise
         # Where this fails or is cancelled MongoDB may have the entry: its chunks stay.
-        dated = {"$mergeObjects": [{"$literal": metadata}, times or {}]}
-        written = {"uploadDate": "$$NOW", "metadata": dated}
-        if await insert_timed(self._files, entry, written):
-            return file_id
-        await self._chunks.delete_many({"files_id": file_id})
-        return None
+        now = await self._now()
+        times = {time_field: now} if time_field else {}
+        entry |= {"uploadDate": now, "metadata": {**metadata, **times}}
+        if await insert_new(self._files, [entry]):
+            await self._chunks.delete_many({"files_id": file_id})
+            return None
+        return file_id
 
     async def _insert_chunks(self, file_id: ObjectId, source: Source) -> int:
         """Store what ``source`` has; return its bytes."""
         length = count = 0
-        while parts := await _to_its_end(asyncio.to_thread(_read_chunks, source)):
+        while parts := await _next_chunks(source):
             await self._chunks.insert_many(
                 {"files_id": file_id, "n": n, "data": part} for n, part in enumerate(parts, count)
             )
@@ -192,10 +194,18 @@ class FileBucket(Repository):
         return len(leftovers)
 
 
-def _read_chunks(source: Source) -> list[bytes]:
+async def _next_chunks(source: Source) -> list[bytes]:
     """Return the next chunks of ``source``, at most _WRITE_BATCH_CHUNKS; none at its end."""
-    chunks = (source.read(CHUNK_BYTES) for _ in range(_WRITE_BATCH_CHUNKS))
-    return [chunk for chunk in chunks if chunk]
+    begin = source.read(SMALL_BYTES)
+    if len(begin) < SMALL_BYTES:
+        return [begin] if begin else []
+    return await _to_its_end(asyncio.to_thread(_read_chunks, source, begin))
+
+
+def _read_chunks(source: Source, begin: bytes) -> list[bytes]:
+    first = begin + source.read(CHUNK_BYTES - len(begin))
+    others = (source.read(CHUNK_BYTES) for _ in range(_WRITE_BATCH_CHUNKS - 1))
+    return [first, *(chunk for chunk in others if chunk)]
 
 
 def _id_at(moment: datetime) -> ObjectId:

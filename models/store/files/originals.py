@@ -63,13 +63,13 @@ class Originals(FileBucket):
         Raises:
             StoreUnavailable: it may not be stored.
         """
-        metadata, times = {"key": original_key(sha256, owner)}, {"used_at": "$$NOW"}
+        metadata = {"key": original_key(sha256, owner)}
         while True:
             file_id = None if probably_new else await self.touch_by_hash(sha256, owner)
             probably_new = False
             if file_id is None:
                 source.seek(0)
-                file_id = await self._insert(source, filename, metadata, times)
+                file_id = await self._insert(source, filename, metadata, "used_at")
             if file_id is not None:  # else it was stored concurrently
                 return file_id
 

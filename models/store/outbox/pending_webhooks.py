@@ -21,9 +21,9 @@ _MAX_WEBHOOKS = 1000  # of one poll: bounds its work
 class PendingWebhooks(Repository, collection="webhooks"):
     """The documents of the collection ``webhooks`` with status WAITING."""
 
-    async def release(self, task_id: str) -> int:
-        """Make the webhooks that wait for that task's end due; return their number."""
-        waiting = {"status": DeliveryStatus.WAITING, "pending": task_id}
+    async def release(self, task_ids: list[str]) -> int:
+        """Make the webhooks that wait for the end of these tasks due; return their number."""
+        waiting = {"status": DeliveryStatus.WAITING, "pending": {"$in": task_ids}}
         found = self._collection.find(waiting)
         return sum([await self._advance(webhook) async for webhook in found])
 

@@ -62,7 +62,7 @@ class WebhookOutbox(Outbox[WebhookEvent], collection="webhooks"):
             return
         document = {**asdict(callback), "host": callback.host, "pending": callback.tasks[-1]}
         await self._insert(document, callback.key)
-        await self._pending.release(callback.tasks[-1])
+        await self._pending.release([callback.tasks[-1]])
 
     async def _insert(self, document: Document, key: str) -> None:
         initial = {

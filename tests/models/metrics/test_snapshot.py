@@ -7,6 +7,7 @@ import json
 import zlib
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
 from bson import ObjectId
@@ -35,6 +36,8 @@ from tests.conftest import Client, working
 from tests.models.store.test_leases import TASK, claim_task, create_task
 from tests.support.prometheus_text import Scraped
 from tests.workers.queue.test_jobs import slow_picture, started_worker, wait_until
+from workers.context import WorkerContext
+from workers.metrics import write_snapshot_if_due
 
 
 def instruments() -> Instruments:
@@ -219,6 +222,33 @@ async def test_metrics_off_serves_and_writes_nothing(
         await wait_until(seen)
     assert (await client.get("/metrics")).status == 404
     assert await store._database["snapshots"].count_documents({}) == 0
+
+
+async def test_a_worker_that_had_no_task_writes_fewer(
+    send: Any, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.metrics.write_snapshot_if_due", AsyncMock())  # the worker's own
+    monkeypatch.setattr("workers.metrics._IDLE_SNAPSHOT_SECONDS", 600)
+
+    async def written(worker: WorkerContext) -> float:
+        await write_snapshot_if_due(worker)
+        ((name, _, packed),) = await store.metric_snapshots.recent(300, 2)
+        assert name == worker.name
+        shown, _ = snapshot.unpack(packed)
+        return sum(each for each in shown.get(ATTEMPTS, {}).values() if isinstance(each, float))
+
+    async with working(settings) as arq:
+        worker = await started_worker(arq)
+        assert await written(worker) == 0
+        worker.instruments.count(ATTEMPTS, "handed_back")
+        assert await written(worker) == 0
+        await send()
+        await wait_until(lambda: worker.done == 1)
+        assert await written(worker) == 2
+        worker.instruments.count(ATTEMPTS, "handed_back")
+        assert await written(worker) == 2
+        monkeypatch.setattr("workers.metrics._IDLE_SNAPSHOT_SECONDS", 0)
+        assert await written(worker) == 3
 
 
 async def test_stopped_worker_leaves_counters_but_no_gauges(

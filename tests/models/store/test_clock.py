@@ -36,6 +36,16 @@ async def test_ids_and_names_have_the_time_of_mongodb(
     assert name is not None and abs(name["at"] - now) < _NEAR
 
 
+async def test_an_entry_has_the_time_of_mongodb(store: Store) -> None:
+    moment = datetime.now(UTC) + timedelta(hours=3)
+    store.clock.set(moment)
+    file_id = await store.originals.find_or_store(io.BytesIO(b"bytes"), "cat.png", "0" * 64)
+    entry = await store.originals._files.find_one({"_id": file_id})
+    assert entry is not None
+    for at in (file_id.generation_time, entry["uploadDate"], entry["metadata"]["used_at"]):
+        assert abs(at - moment) < _NEAR
+
+
 async def test_an_upload_of_a_service_whose_clock_is_behind_is_no_orphan(
     store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import os
 from pathlib import Path
 from typing import Any
 from unittest.mock import AsyncMock, Mock
@@ -16,6 +17,7 @@ from pymongo.errors import BulkWriteError, WriteConcernError
 
 from models.errors import StoreUnavailable
 from models.settings import Settings
+from models.small_files import SMALL_BYTES
 from models.store import Store
 from models.store.files.gridfs import CHUNK_BYTES
 from models.store.files.retention import OrphanCollector
@@ -51,6 +53,16 @@ async def test_any_gridfs_client_reads_a_file(store: Store, settings: Settings) 
 async def test_read_returns_byte_ranges(store: Store, start: int, stop: int) -> None:
     file_id = await store.results.put(io.BytesIO(DATA), "x", {})
     assert await read_all(store, file_id, start, stop) == DATA[start:stop]
+
+
+@pytest.mark.parametrize("size", [0, 1, SMALL_BYTES - 1, SMALL_BYTES, CHUNK_BYTES, 5 * CHUNK_BYTES])
+async def test_any_size_is_stored(store: Store, tmp_path: Path, size: int) -> None:
+    data, target = os.urandom(size), tmp_path / "copy"
+    file_id = await store.results.put(io.BytesIO(data), "a.png", {})
+    await store.results.download(file_id, target)
+    assert target.read_bytes() == data
+    counted = await store._database["results.chunks"].count_documents({"files_id": file_id})
+    assert counted == -(-size // CHUNK_BYTES)
 
 
 async def test_missing_chunk_raises_lookup_error(store: Store, settings: Settings) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from tests.workers.imaging import encode
 from tests.workers.operations import bgr
 from workers.child.protocol import Progress, parse_message
 from workers.child.request import Request
-from workers.child.results import ProtocolError, clear_folder, collect
+from workers.child.results import ProtocolError, bytes_in, clear_folder, collect
 from workers.imaging.picture import Picture
 
 PNG = images.png(40, 30)
@@ -189,6 +190,37 @@ def test_error_and_defect_are_passed_on(own: Path) -> None:
     error = {"error": {"code": "bad_image", "detail": "broken", "limit": 3}}
     assert collect_message(error, own) == error
     assert collect_message({"defect": "Traceback"}, own) == {"defect": "Traceback"}
+
+
+def test_a_file_that_has_grown_is_refused(own: Path, tmp_path: Path) -> None:
+    path = own / "result-1.png"
+    path.write_bytes(PNG)
+    message = parse_message(json.dumps(succeeded_message(str(path))).encode())
+    request = Request("", str(tmp_path), [], "png")
+    with pytest.raises(ProtocolError, match=f"{len(PNG)} bytes, where all had {len(PNG) - 1}"):
+        collect(message, request, own, len(PNG) - 1)
+    assert collect(message, request, own, len(PNG))["results"][0]["bytes"] == len(PNG)
+
+
+def test_bytes_in_a_folder_are_those_of_a_few_files(own: Path) -> None:
+    clear_folder(own)
+    assert bytes_in(own) == 0
+    for number in range(16):
+        (own / str(number)).write_bytes(bytes(number))
+    assert bytes_in(own) == sum(range(16))
+    (own / "many").touch()
+    assert bytes_in(own) == math.inf
+
+
+@pytest.mark.parametrize("make", ["mkdir", "mkfifo", "symlink"])
+def test_other_entries_than_files_count_as_many(own: Path, make: str) -> None:
+    clear_folder(own)
+    other = own / "other"
+    if make == "symlink":
+        other.symlink_to("/dev/zero")
+    else:
+        getattr(os, make)(other)
+    assert bytes_in(own) == math.inf
 
 
 def test_clear_folder_deletes_everything_inside(own: Path) -> None:

@@ -219,7 +219,7 @@ async def test_a_worker_hears_which_task_is_cancelled(start: Start) -> None:
     worker = start()
     heard: asyncio.Queue[str] = asyncio.Queue()
     worker.on_cancelled = heard.put_nowait
-    reading = asyncio.create_task(worker.read_when_queued())
+    reading = asyncio.create_task(worker.follow_messages())
     assert [await heard.get() for _ in range(2)] == ["", ""]  # what came before was not heard
     worker._woken.clear()
     queue = Queue(worker.pool, 3)

@@ -125,7 +125,7 @@ async def test_a_finished_task_is_delivered_at_once_and_again_elsewhere(
         body = await submitted(client, receiver.url)
         await finish(store, body["task_id"])
         assert await deliver_due(chosen, store) == 0  # it waits for the end of its task
-        await store.pending_webhooks.release(body["task_id"])
+        await store.pending_webhooks.release([body["task_id"]])
         assert await deliver_due(chosen, store) == 1
         again = await submitted(client, f"{receiver.url}?2")
         assert again["task_id"] == body["task_id"]
@@ -150,7 +150,7 @@ async def test_what_is_tried_again(
         client = await open_client(aiohttp_client, chosen)
         body = await submitted(client, f"{receiver.url}?secret=1")
         await finish(store, body["task_id"])
-        await store.pending_webhooks.release(body["task_id"])
+        await store.pending_webhooks.release([body["task_id"]])
         receiver.responses.append(web.Response(status=status, headers={"Location": "/x"}))
         assert await deliver_due(chosen, store) == 1
         (listed,) = await deliveries(client, body["task_id"])
@@ -174,7 +174,7 @@ async def test_without_a_result_nothing_is_sent(
         client = await open_client(aiohttp_client, chosen)
         body = await submitted(client, receiver.url)
         await fail_task(store, body["task_id"], "broken")
-        await store.pending_webhooks.release(body["task_id"])
+        await store.pending_webhooks.release([body["task_id"]])
         await deliver_due(chosen, store)
         assert (await only_webhook(store)).status is DeliveryStatus.FAILED
         (listed,) = await deliveries(client, body["task_id"])
@@ -182,7 +182,7 @@ async def test_without_a_result_nothing_is_sent(
         # Its restart delivers after all.
         assert (await client.post(f"/tasks/{body['task_id']}/retry")).status == 202
         await finish(store, body["task_id"])
-        await store.pending_webhooks.release(body["task_id"])
+        await store.pending_webhooks.release([body["task_id"]])
         assert await deliver_due(chosen, store) == 1
         assert [data for _, data in receiver.calls] == [RESULT]
         later = await submitted(client, f"{receiver.url}?later")

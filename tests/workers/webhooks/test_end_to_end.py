@@ -135,7 +135,7 @@ async def test_group_webhook_is_sent_when_all_tasks_ended(
         ids = [each["task_id"] for each in group["tasks"]]
         for task_id in ids[:-1]:
             await fail_task(store, task_id, "broken")
-            await store.pending_webhooks.release(task_id)
+            await store.pending_webhooks.release([task_id])
         assert await deliver_due(chosen, store) == 0  # one is still open
         await client.delete(f"/tasks/{ids[-1]}")
         assert await deliver_due(chosen, store) == 1
@@ -181,7 +181,7 @@ async def test_every_end_is_sent_until_success(
         await client.post(f"/tasks/{task_id}/retry")
         assert await store.pending_webhooks.poll(0) == await deliver_due(chosen, store) == 0
         await fail_task(store, task_id, "broken")
-        await store.pending_webhooks.release(task_id)
+        await store.pending_webhooks.release([task_id])
         assert await deliver_due(chosen, store) == 1
         await send(client, "", "a.png")  # another client uploads the same picture
         async with working(chosen):
@@ -206,7 +206,7 @@ async def test_restart_before_the_webhook_was_sent(
         await deliver_due(chosen, store)
         assert receiver.calls == []
         await fail_task(store, task_id, "broken")
-        await store.pending_webhooks.release(task_id)
+        await store.pending_webhooks.release([task_id])
         await deliver_due(chosen, store)
         assert [json.loads(body)["type"] for _, body in receiver.calls] == ["task.failed"]
 
