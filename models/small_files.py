@@ -1,4 +1,4 @@
-"""Work on files that blocks: in a thread, unless so little that a thread would cost more."""
+"""Blocking work on files: in a thread, unless the thread would cost more than the work."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 SMALL_BYTES = 16 << 10
-"""They are read, hashed or copied in far less than a millisecond, and the worst that are made of so
-few, chunks without content, are inspected in 13 ms. A thread costs 0.2 ms of processor time, and in
-a busy process the wait for its turn and back."""
+"""So few are read, hashed or copied in far less than a millisecond. The worst that was found, a PNG
+of 1,346 empty chunks, is inspected in 8 to 11 ms. A thread costs 0.2 ms of processor time, and in a
+busy process two waits for the interpreter's lock."""
 
 
 async def in_thread_if_large(

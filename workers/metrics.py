@@ -47,8 +47,8 @@ def count_failure(instruments: Instruments, task: Task, code: str) -> None:
     instruments.count(TASK_FAILURES, code)
 
 
-SNAPSHOT_SECONDS = 5.0  # between two snapshots: a scrape every 15 s sees each change
-_IDLE_SNAPSHOT_SECONDS = 15.0
+SNAPSHOT_SECONDS = 5.0  # between two snapshots: a scrape every 15 s sees each task
+_IDLE_SNAPSHOT_SECONDS = 15.0  # the usual interval of scrapes
 
 
 async def write_snapshot_if_due(worker: WorkerContext) -> None:

@@ -51,28 +51,6 @@ async def test_one_question_makes_the_webhooks_of_many_tasks_due(
         assert len(receiver.calls) == 3
 
 
-async def test_a_stopping_worker_forgets_no_ended_task(
-    settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked = asyncio.Event()
-
-    async def unanswered(task_ids: list[str]) -> int:
-        asked.set()
-        await asyncio.Event().wait()
-        return 0
-
-    monkeypatch.setattr(store.pending_webhooks, "release", unanswered)
-    worker = worker_context(settings, store)
-    task_ended(worker, "1")
-    task_ended(worker, "2")
-    releasing = asyncio.create_task(release_webhooks(worker))
-    await asked.wait()
-    releasing.cancel()
-    await asyncio.wait({releasing})
-    assert releasing.cancelled()
-    assert [worker.ended.get_nowait() for _ in range(2)] == ["1", "2"]
-
-
 async def test_a_worker_that_stops_asks_once_more(
     settings: Settings, aiohttp_client: Any, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
